@@ -1,0 +1,179 @@
+"""Every window and bucket of one instance, and which of them a call counts against."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from clerk_limits.allowance import Allowance, Usage, allowances, own_allowances
+from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope
+from clerk_limits.lane import Need, Scope
+from clerk_limits.options import GateOptions
+from clerk_limits.pacer import Pacer
+from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, SlidingWindow, Window
+
+__all__ = ["Budget", "WindowFactory", "WindowSpec", "sliding_window"]
+
+
+class WindowSpec(NamedTuple):
+    """What a window is made from; all durations are seconds after `speed`.
+
+    Attributes:
+        name: Of the limit.
+        subject: Whose window it is where each user, organization or membership has one, else None.
+        allowed: Permits in any period.
+        period_s: The period.
+        guard_s: Added to the period after a response.
+        lost_hold_s: Added to the period where no response came.
+    """
+
+    name: str
+    subject: str | None
+    allowed: int
+    period_s: float
+    guard_s: float
+    lost_hold_s: float
+
+
+WindowFactory = Callable[[WindowSpec], Window]
+"""Makes the windows of a gate: in this process's memory, or leased from a store that processes share."""
+
+
+def sliding_window(spec: WindowSpec) -> Window:
+    """A window of this process alone."""
+    return SlidingWindow(spec.allowed, spec.period_s, guard_s=spec.guard_s, lost_hold_s=spec.lost_hold_s)
+
+
+class Budget:
+    """The scopes of one instance: its own, its endpoints', the job's, and one for each subject in use.
+
+    A subject's scope lives while it is in use and until its window is empty again; then it is forgotten,
+    least recently used first. Memory follows the calls of one period, not the number of users.
+
+    Args:
+        instance: Whose limits.
+        options: How much of them is ours.
+        window: Makes the windows.
+    """
+
+    def __init__(self, instance: InstanceKind, options: GateOptions, window: WindowFactory) -> None:
+        self._options = options
+        self._window = window
+        self._allowances = {entry.name: entry for entry in allowances(instance, options)}
+        self._scopes = {
+            entry.name: self._scope(entry, None) for entry in self._allowances.values() if entry.subject is None
+        }
+        self._own = [self._scopes[entry.name] for entry in own_allowances(options)]
+        self._subjects: OrderedDict[tuple[str, str], Scope] = OrderedDict()
+
+    @property
+    def counts_items(self) -> bool:
+        """Whether the job has limits of its own, which count items."""
+        return bool(self._own)
+
+    def needs(
+        self, limits: Iterable[DocumentedLimit], subject: str | None, items: int, spare: int, now_s: float
+    ) -> tuple[Need, ...]:
+        """What a call takes, the most specific scope first and the instance last.
+
+        Raises:
+            ValueError: When a limit has no room for such a call however long it waits.
+        """
+        own = [Need(scope, items, 0) for scope in self._own if items]
+        for need in own:
+            if need.amount > need.scope.window.allowed:
+                raise ValueError(
+                    f"a call of {items} items can never pass a limit of {need.scope.window.allowed} items "
+                    f"({need.scope.name}); send fewer items in a call or raise the limit"
+                )
+        narrow: list[Need] = []
+        general: list[Need] = []
+        for limit in limits:
+            if limit.per_subject:
+                assert subject is not None
+                narrow.append(Need(self._subject_scope(limit, subject, now_s), 1, 0))
+            elif limit.kind is LimitKind.QUOTA:
+                scope = self._scopes[limit.name]
+                narrow.append(Need(scope, 1, min(spare, scope.window.allowed - 1)))
+            else:
+                general.append(Need(self._scopes[limit.name], 1, 0))
+        return (*narrow, *own, *general)
+
+    def peek(
+        self, limits: Iterable[DocumentedLimit], subject: str | None, items: int, spare: int, now_s: float
+    ) -> tuple[Need, ...]:
+        """As `needs`, but makes no window for a subject that has none: all of its permits are there."""
+        known = [limit for limit in limits if not limit.per_subject or (limit.name, subject) in self._subjects]
+        return self.needs(known, subject, items, spare, now_s)
+
+    def charge(self, name: str, ended_at_s: Iterable[float]) -> None:
+        """Count permits that an earlier process spent.
+
+        Raises:
+            ValueError: When there is no such limit, or each subject has its own window.
+        """
+        scope = self._scopes.get(name)
+        if scope is None:
+            raise ValueError(f"no limit is called {name!r}; there are {', '.join(self._scopes)}")
+        for moment_s in ended_at_s:
+            scope.window.charge(moment_s)
+
+    def usage(self, now_s: float, closed: Mapping[str, float]) -> list[Usage]:
+        """Every limit's use now; `closed` holds the seconds for which a limit's operations stay closed."""
+        rows = []
+        for entry in self._allowances.values():
+            scopes = (
+                [self._scopes[entry.name]]
+                if entry.subject is None
+                else [scope for (name, _), scope in self._subjects.items() if name == entry.name]
+            )
+            used = max((scope.window.allowed - scope.window.free(now_s) for scope in scopes), default=0)
+            rows.append(
+                Usage(
+                    name=entry.name,
+                    used=used,
+                    allowed=entry.allowed,
+                    permits=entry.permits,
+                    period_s=entry.period_s / self._options.speed,
+                    bucket_capacity=entry.capacity,
+                    refill_per_s=entry.rate_per_s * self._options.speed,
+                    blocked=closed.get(entry.name, 0.0),
+                )
+            )
+        return rows
+
+    def describe(self) -> dict[str, str]:
+        """The line of every limit, by name."""
+        return {name: entry.describe() for name, entry in self._allowances.items()}
+
+    def _scope(self, entry: Allowance, subject: str | None) -> Scope:
+        speed = self._options.speed
+        spec = WindowSpec(
+            name=entry.name,
+            subject=subject,
+            allowed=entry.allowed,
+            period_s=entry.period_s / speed,
+            guard_s=DEFAULT_GUARD_S / speed,
+            lost_hold_s=DEFAULT_LOST_HOLD_S / speed,
+        )
+        pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * speed)
+        return Scope(entry.name, self._window(spec), pacer, general=entry.name == LimitScope.INSTANCE.value)
+
+    def _subject_scope(self, limit: DocumentedLimit, subject: str, now_s: float) -> Scope:
+        key = (limit.name, subject)
+        scope = self._subjects.get(key)
+        if scope is None:
+            self._evict(now_s)
+            scope = self._scope(self._allowances[limit.name], subject)
+            self._subjects[key] = scope
+        else:
+            self._subjects.move_to_end(key)
+        return scope
+
+    def _evict(self, now_s: float) -> None:
+        """Forget up to two idle subjects: more than come in, so their number follows those in use."""
+        for _ in range(min(2, len(self._subjects))):
+            key, scope = next(iter(self._subjects.items()))
+            if scope.lanes or scope.window.free(now_s) < scope.window.allowed:
+                self._subjects.move_to_end(key)
+            else:
+                del self._subjects[key]

@@ -1,0 +1,208 @@
+"""Time as a value that is handed in: real time for runs, virtual time for plans and tests.
+
+Everything in this room asks a `Clock` and never the operating system. Two clocks exist because two questions
+do: *how long* (`now`, monotonic, what a window counts in) and *what time is it* (`wall`, what survives a
+restart).
+
+Virtual time is an event loop whose clock stands still while there is work and jumps to the next timer when
+there is none: an hour of quota passes in milliseconds, in exactly the order in which it would have passed in
+an hour.
+"""
+
+import asyncio
+import math
+import selectors
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
+
+__all__ = ["Clock", "LoopClock", "VirtualClock", "VirtualTimeLoop", "run_virtual"]
+
+_T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
+
+_THREAD_PATIENCE_S = 0.1
+"""Real seconds that a worker thread is given to report back before virtual time jumps past it."""
+
+_RESOLUTION_S = time.get_clock_info("monotonic").resolution
+
+
+class Clock(Protocol):
+    """What limits know of time."""
+
+    def now(self) -> float:
+        """Seconds on the running loop's own clock: never goes back, its zero means nothing."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since 1970-01-01 UTC: comparable between processes, and may jump either way."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Let `delay_s` seconds pass; zero or less yields to the loop once."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call `callback` when `now()` has reached `when`; the handle cancels it."""
+        ...
+
+
+class LoopClock:
+    """Real time, as the running event loop measures it.
+
+    Example:
+        >>> async def later() -> bool:
+        ...     clock = LoopClock()
+        ...     before = clock.now()
+        ...     await clock.sleep(0)
+        ...     return clock.now() >= before
+        >>> asyncio.run(later())
+        True
+    """
+
+    def now(self) -> float:
+        """Seconds on the running loop's monotonic clock."""
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> float:
+        """Seconds since 1970-01-01 UTC, as the machine believes."""
+        return time.time()
+
+    async def sleep(self, delay_s: float) -> None:
+        """Let `delay_s` seconds pass."""
+        await asyncio.sleep(delay_s)
+
+    def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+        """Call `callback` when `now()` has reached `when`."""
+        return asyncio.get_running_loop().call_at(when, callback)
+
+
+class VirtualClock(LoopClock):
+    """Virtual time with a calendar: the wall clock starts at `start_wall_s` and moves with the loop.
+
+    It belongs on a `VirtualTimeLoop`, whose `now()` begins at zero.
+
+    Example:
+        >>> async def an_hour() -> float:
+        ...     clock = VirtualClock(start_wall_s=1_800_000_000.0)
+        ...     await clock.sleep(3600)
+        ...     return clock.wall()
+        >>> run_virtual(an_hour())
+        1800003600.0
+    """
+
+    def __init__(self, start_wall_s: float) -> None:
+        self._start_wall_s = start_wall_s
+
+    def wall(self) -> float:
+        """Seconds since 1970-01-01 UTC in the virtual calendar."""
+        return self._start_wall_s + self.now()
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """A selector that never waits for time: where a loop would sleep, it moves the loop's clock instead."""
+
+    def __init__(self, jump: Callable[[float], None], threads_in_play: Callable[[], bool]) -> None:
+        super().__init__()
+        self._jump = jump
+        self._threads_in_play = threads_in_play
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Ready events; without any, time passes at once and the answer is empty."""
+        if timeout is not None and timeout <= 0:
+            self._jump(0.0)
+            return super().select(0)
+        threads = self._threads_in_play()
+        ready = super().select(_THREAD_PATIENCE_S if threads else 0)
+        if ready:
+            return ready
+        if timeout is not None:
+            self._jump(timeout)
+            return []
+        # The loop's own wake-up pipe is always registered; alone, nobody is left who could write to it.
+        if not threads and len(self.get_map()) <= 1:
+            raise RuntimeError(
+                "virtual time stands still: every task waits and no timer is set, so nothing can happen; "
+                "look for a future that nobody completes (worker threads need run_virtual(..., threads=True))"
+            )
+        return super().select(None)
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop that jumps to its next timer whenever nothing is ready.
+
+    `time()` starts at 0.0 and moves only by such jumps, so a program's timing is exact and repeatable. While
+    a job is in an executor (or always, with `threads=True`, for threads that report by
+    `call_soon_threadsafe`) the loop waits 0.1 s of real time before a jump, so that a thread's answer is not
+    overtaken by a time-out.
+
+    Args:
+        threads: Worker threads of your own are in play.
+
+    Raises:
+        RuntimeError: When all tasks wait, no timer is set and no thread is in play: a deadlock, told at once.
+    """
+
+    def __init__(self, *, threads: bool = False) -> None:
+        self._virtual_now_s = 0.0
+        self._foreign_threads = threads
+        self._executor_jobs = 0
+        super().__init__(_JumpingSelector(self._jump, self._threads_in_play))
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._virtual_now_s
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
+    ) -> asyncio.Future[_T]:
+        """Run `func` in a thread, as every loop does; virtual time is patient until it is done."""
+        future = super().run_in_executor(executor, func, *args)
+        self._executor_jobs += 1
+        future.add_done_callback(self._executor_job_done)
+        return future
+
+    # Newer Pythons hand a time-out to this method, so it has to be in the signature.
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109
+        """Join the executor's threads; a deadline in virtual seconds would pass at once, so there is none."""
+        self._executor_jobs += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._executor_jobs -= 1
+
+    def _executor_job_done(self, _: asyncio.Future[Any]) -> None:
+        self._executor_jobs -= 1
+
+    def _threads_in_play(self) -> bool:
+        return self._foreign_threads or self._executor_jobs > 0
+
+    def _jump(self, delay_s: float) -> None:
+        now_s = self._virtual_now_s + delay_s
+        # asyncio runs the timers due before now + resolution. From some hundred days on a float cannot tell
+        # that from now, and a timer due exactly now would never run: so there each pass takes the least time.
+        self._virtual_now_s = now_s if now_s + _RESOLUTION_S > now_s else math.nextafter(now_s, math.inf)
+
+
+def run_virtual(main: Coroutine[Any, Any, _T], *, threads: bool = False) -> _T:
+    """Run a coroutine to its end in virtual time and return its result.
+
+    Args:
+        main: What to run; it gets a `VirtualTimeLoop` of its own, which is closed afterwards.
+        threads: Worker threads (other than the loop's executor jobs, which are seen by themselves) are in
+            play.
+
+    Raises:
+        RuntimeError: When the program can never go on, see `VirtualTimeLoop`; or when a loop already runs
+            here.
+
+    Example:
+        >>> async def a_day() -> float:
+        ...     await asyncio.sleep(86_400)
+        ...     return asyncio.get_running_loop().time()
+        >>> run_virtual(a_day())
+        86400.0
+    """
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeLoop(threads=threads)) as runner:
+        return runner.run(main)

@@ -1,0 +1,280 @@
+"""The gate: one permit for one request, in every window that covers it; none while a 429 forbids it."""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from clerk_limits.allowance import Usage
+from clerk_limits.block import EVERY_OPERATION, Blocks, Endpoint
+from clerk_limits.budget import Budget, WindowFactory, sliding_window
+from clerk_limits.clock import Clock
+from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope, limits_for
+from clerk_limits.lane import Lane, Scope
+from clerk_limits.options import GateOptions
+from clerk_limits.permit import Ending, Permit
+from clerk_limits.turnstile import Turnstile
+from clerk_limits.window import Slot
+
+__all__ = ["Gate", "GateOptions", "Permit"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """An operation as it was asked for, resolved once."""
+
+    endpoint: Endpoint
+    limits: tuple[DocumentedLimit, ...]
+    per: str | None
+    """What its own window is keyed by: user, organization or membership."""
+    quota: bool
+
+
+class _LaneKey(NamedTuple):
+    """What makes two waiters equal."""
+
+    operation: str
+    subject: str | None
+    items: int
+    spare: int
+
+
+class Gate:
+    """Permits for the calls of one process to one instance, on one event loop.
+
+    Args:
+        instance: Whose limits apply.
+        options: How much of them is ours.
+        clock: Time; virtual time for plans and tests.
+        window: Makes the windows; in memory unless told otherwise.
+        jitter: Random numbers from 0 to 1 for the end of a block.
+
+    Example:
+        >>> from clerk_limits.clock import VirtualClock, run_virtual
+        >>> async def scenario() -> list[float]:
+        ...     clock = VirtualClock(start_wall_s=1_800_000_000.0)
+        ...     gate = Gate(InstanceKind.PRODUCTION, GateOptions(), clock)
+        ...     times = []
+        ...     for _ in range(91):
+        ...         with await gate.acquire("POST", "/invitations") as permit:
+        ...             times.append(round(clock.now(), 2))
+        ...             permit.settle()
+        ...     return times[88:]
+        >>> run_virtual(scenario())
+        [0.0, 0.0, 3600.02]
+    """
+
+    def __init__(
+        self,
+        instance: InstanceKind,
+        options: GateOptions,
+        clock: Clock,
+        *,
+        window: WindowFactory = sliding_window,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._instance = instance
+        self._clock = clock
+        self._budget = Budget(instance, options, window)
+        self._blocks = Blocks(clock, options.speed, jitter)
+        self._turnstile = Turnstile(clock)
+        self._routes: dict[tuple[str, str], _Route] = {}
+        self._lanes: dict[_LaneKey, Lane] = {}
+
+    async def acquire(
+        self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
+    ) -> Permit:
+        """Wait for a permit in every window and bucket that covers a call: all or none, in turn.
+
+        Take it as the last thing before the send. Cancellation gives back whatever was granted.
+
+        Args:
+            method: `"GET"`, `"POST"` …
+            template: The path as the OpenAPI document has it, for example `/users/{user_id}/metadata`.
+            subject: The id that a per-user, per-organization or per-membership limit is counted by; elsewhere
+                ignored.
+            items: Items that the call carries, counted by `per_hour` and `per_day` alone; 0 for a read.
+            spare: Permits of the hourly quota to leave untouched, for calls that must not wait for an hour;
+                as many as leave one for this call.
+
+        Raises:
+            ValueError: When a subject is needed and missing, a number is negative, or the call can never
+                pass.
+        """
+        route = self._route(method, template)
+        key = self._key(route, subject, items, spare)
+        lane = self._lanes.get(key) or self._open_lane(key, route)
+        waiter = self._turnstile.enter(lane)
+        try:
+            if waiter.taken is None:
+                waiter.future = asyncio.get_running_loop().create_future()
+                await waiter.future
+        except asyncio.CancelledError:
+            self._turnstile.leave(lane, waiter)
+            if waiter.taken is not None:
+                # Granted and cancelled in the same turn of the loop: nobody will ever send it.
+                self._permit(route, waiter.taken).give_back()
+            raise
+        finally:
+            if lane.subject is not None and not lane.waiters:
+                self._close_lane(key, lane)
+        assert waiter.taken is not None
+        return self._permit(route, waiter.taken)
+
+    def throttled(
+        self,
+        method: str,
+        template: str,
+        *,
+        retry_after: str | None,
+        date: str | None,
+        permit: Permit | None = None,
+    ) -> float:
+        """A 429 came: close that endpoint (`clerk_limits.block` has the law). Settle the permit all the same.
+
+        Args:
+            method: Of the refused call.
+            template: Of the refused call.
+            retry_after: The reply's `Retry-After` header as it stands, if any.
+            date: The reply's `Date` header as it stands, if any.
+            permit: The call's permit, where at hand: it tells a late reply of an old incident from a new one.
+
+        Returns:
+            Seconds from now for which the endpoint stays closed.
+        """
+        granted_at_s = None if permit is None else permit.granted_at_s
+        endpoint = self._route(method, template).endpoint
+        return self._blocks.throttled(endpoint, retry_after=retry_after, date=date, granted_at_s=granted_at_s)
+
+    def blocked_until(self) -> dict[str, float]:
+        """Unix time at which each closed operation opens, by `"POST /invitations"`; `"*"` is them all."""
+        return self._blocks.blocked_until()
+
+    def restore_block(self, operation: str, until_wall_s: float) -> None:
+        """Close an operation until a time that an earlier process had from `blocked_until`.
+
+        Raises:
+            ValueError: When the name is neither `"*"` nor a method and a path template.
+        """
+        if operation == EVERY_OPERATION:
+            self._blocks.restore(None, until_wall_s)
+            return
+        method, _, template = operation.partition(" ")
+        if not template.startswith("/"):
+            raise ValueError(f"{operation!r} names no operation; write it as 'POST /invitations', or '*' for all")
+        self._blocks.restore(self._route(method, template).endpoint, until_wall_s)
+
+    def charge(self, limit_name: str, released_at_wall_s: Iterable[float]) -> None:
+        """Count permits that an earlier process spent, so that a restart does not spend a quota twice.
+
+        Args:
+            limit_name: Of the limit, as in `usage`; `per_hour` and `per_day` count an item each.
+            released_at_wall_s: For each permit, the unix time at which its period began to run: that of the
+                response. A time in the future (the wall clock went back) counts as now: never free too early,
+                nor an hour late.
+
+        Raises:
+            ValueError: When there is no such limit, or each subject has a window of its own.
+        """
+        now_s, wall_s = self._clock.now(), self._clock.wall()
+        self._budget.charge(limit_name, (now_s - max(0.0, wall_s - moment_s) for moment_s in released_at_wall_s))
+
+    def next_in(
+        self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
+    ) -> float | None:
+        """Seconds until such a call could have a permit at the earliest, for progress and for leaving early.
+
+        Those who wait already are not counted. 0.0 means now; None means that it depends on calls under way.
+
+        Raises:
+            ValueError: As `acquire` does.
+        """
+        route = self._route(method, template)
+        key = self._key(route, subject, items, spare)
+        now_s = self._clock.now()
+        latest_s = max(now_s, route.endpoint.opens_at_s)
+        for need in self._budget.peek(route.limits, key.subject, key.items, key.spare, now_s):
+            when_s = need.scope.next_at(now_s, need.amount, need.spare)
+            if when_s is None:
+                return None
+            latest_s = max(latest_s, when_s)
+        return latest_s - now_s
+
+    def usage(self) -> list[Usage]:
+        """How much of every limit is out now; a row for each limit of the instance, the job's own last."""
+        now_s = self._clock.now()
+        closed = {LimitScope.INSTANCE.value: self._blocks.instance_closed_s()}
+        for route in self._routes.values():
+            for limit in route.limits:
+                if limit.scope is not LimitScope.INSTANCE:
+                    left_s = route.endpoint.opens_at_s - now_s
+                    closed[limit.name] = max(closed.get(limit.name, 0.0), left_s)
+        return self._budget.usage(now_s, closed)
+
+    def describe(self, names: Collection[str] | None = None) -> list[str]:
+        """What is used and what stays free, a line for each limit (or those of `names`).
+
+        Example:
+            >>> from clerk_limits.clock import LoopClock
+            >>> gate = Gate(InstanceKind.DEVELOPMENT, GateOptions(share=1.0), LoopClock())
+            >>> print(*gate.describe({"instance"}))
+            instance: bucket 25, refill 10/s; window 100 of 100 per 10 s, nothing left to your application
+        """
+        lines = self._budget.describe()
+        return [f"{name}: {line}" for name, line in lines.items() if names is None or name in names]
+
+    def _route(self, method: str, template: str) -> _Route:
+        route = self._routes.get((method, template))
+        if route is None:
+            limits = limits_for(method, template, self._instance)
+            quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
+            per = next((limit.scope.value for limit in limits if limit.per_subject), None)
+            route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)
+            self._routes[method, template] = route
+        return route
+
+    def _key(self, route: _Route, subject: str | None, items: int, spare: int) -> _LaneKey:
+        if items < 0 or spare < 0:
+            raise ValueError(f"items and spare are numbers from 0 on, not {items} and {spare}")
+        if route.per is not None and subject is None:
+            raise ValueError(f"{route.endpoint.operation} is limited for each {route.per}: name it as the subject")
+        # Whatever makes no difference to the call's needs is left out, so that equal waiters share a lane.
+        return _LaneKey(
+            route.endpoint.operation,
+            subject if route.per is not None else None,
+            items if self._budget.counts_items else 0,
+            spare if route.quota else 0,
+        )
+
+    def _open_lane(self, key: _LaneKey, route: _Route) -> Lane:
+        needs = self._budget.needs(route.limits, key.subject, key.items, key.spare, self._clock.now())
+        lane = self._lanes[key] = Lane(route.endpoint, needs, key.subject)
+        for need in needs:
+            need.scope.lanes += 1
+        return lane
+
+    def _close_lane(self, key: _LaneKey, lane: Lane) -> None:
+        """Forget a subject's lane; the others are few and stay."""
+        if self._lanes.get(key) is lane:
+            del self._lanes[key]
+            for need in lane.needs:
+                need.scope.lanes -= 1
+
+    def _permit(self, route: _Route, taken: tuple[tuple[Scope, Slot], ...]) -> Permit:
+        granted_at_s = taken[0][1].taken_at_s if taken else self._clock.now()
+        return Permit(route.endpoint, taken, granted_at_s, self._end)
+
+    def _end(self, permit: Permit, ending: Ending) -> None:
+        now_s = self._clock.now()
+        if ending is Ending.SETTLED:
+            permit.endpoint.responses += 1
+        for scope, slot in permit.taken:
+            if ending is Ending.SETTLED:
+                scope.window.settle(slot, now_s)
+            elif ending is Ending.LOST:
+                scope.window.lose(slot, now_s)
+            else:
+                scope.window.give_back(slot)
+                scope.pacer.give_back(slot.amount)
+        self._turnstile.changed(permit.taken, freed=ending is Ending.GIVEN_BACK)

@@ -1,0 +1,185 @@
+"""The exact sliding window: never more than N permits in any period, whatever the network does.
+
+**Law.** A slot is taken when its permit is granted, before the request is sent, and is free again one period
+(plus a guard) after the response came back. The server saw the request somewhere between the two. So two
+requests that use the same slot arrive at least one period apart, and N slots let at most N requests arrive in
+any half-open window of one period: sliding or fixed, whatever the latency, its jitter or the order of
+arrivals.
+
+A window keyed by the time of sending does not have this property: a slow request followed a period later by a
+fast one arrive closer together than a period.
+"""
+
+import heapq
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["DEFAULT_GUARD_S", "DEFAULT_LOST_HOLD_S", "SlidingWindow", "Slot", "Window"]
+
+DEFAULT_GUARD_S = 0.020
+"""Seconds added to every period: clocks tie, floats round, and the server's clock is not ours."""
+
+DEFAULT_LOST_HOLD_S = 30.0
+"""Seconds beyond the period for which a request without a response is held: a proxy may still deliver it."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """What was taken from a window at once, until it is settled, lost or given back.
+
+    Attributes:
+        amount: Permits in it.
+        taken_at_s: When it was taken, on the loop's clock.
+    """
+
+    amount: int
+    taken_at_s: float
+
+
+class Window(Protocol):
+    """What a gate asks of a window; all times are seconds on the loop's clock and never go back.
+
+    Every answer comes at once and from memory: whoever stands behind a window, this process alone or a store
+    that several share, has a permit in hand before `free` counts it.
+    """
+
+    @property
+    def allowed(self) -> int:
+        """Permits that may be out at any time."""
+        ...
+
+    def free(self, now_s: float) -> int:
+        """Permits to be had this instant; below zero where more was charged than is allowed."""
+        ...
+
+    def next_at(self, now_s: float, amount: int = 1) -> float | None:
+        """When `amount` permits are free if nobody takes one; None while that depends on open slots."""
+        ...
+
+    def take(self, now_s: float, amount: int = 1) -> Slot:
+        """Take `amount` permits, all or none. Raises ValueError where so many are not free."""
+        ...
+
+    def settle(self, slot: Slot, now_s: float) -> None:
+        """A response came: the slot is free again one period after now."""
+        ...
+
+    def lose(self, slot: Slot, now_s: float) -> None:
+        """The attempt ended without a response: held for as long as the request may still arrive."""
+        ...
+
+    def give_back(self, slot: Slot) -> None:
+        """Nothing was sent: the slot is free at once."""
+        ...
+
+    def charge(self, ended_at_s: float, amount: int = 1) -> None:
+        """Count permits spent elsewhere, whose response came at `ended_at_s` (which may be below zero)."""
+        ...
+
+
+class SlidingWindow:
+    """A window for one process, kept in memory.
+
+    `free`, `take` and `settle` cost O(log N) for N permits; memory is one pair for each slot that is not
+    free.
+
+    Args:
+        allowed: Permits in any period, at least 1.
+        period_s: Seconds of the period, above 0.
+        guard_s: Seconds added to the period, see `DEFAULT_GUARD_S`.
+        lost_hold_s: Seconds added where no response came, see `DEFAULT_LOST_HOLD_S`.
+
+    Raises:
+        ValueError: For a window that could never let anything through, or everything.
+
+    Example:
+        >>> window = SlidingWindow(allowed=2, period_s=10.0)
+        >>> slow, fast = window.take(0.0), window.take(0.0)
+        >>> window.free(0.0), window.next_at(0.0)
+        (0, None)
+        >>> window.settle(slow, now_s=3.0)
+        >>> window.next_at(3.0)
+        13.02
+        >>> window.give_back(fast)
+        >>> window.free(3.0)
+        1
+    """
+
+    def __init__(
+        self,
+        allowed: int,
+        period_s: float,
+        *,
+        guard_s: float = DEFAULT_GUARD_S,
+        lost_hold_s: float = DEFAULT_LOST_HOLD_S,
+    ) -> None:
+        if allowed < 1 or not period_s > 0 or guard_s < 0 or lost_hold_s < 0:
+            raise ValueError(
+                f"a window needs at least one permit and a period above zero, not {allowed} per {period_s} s "
+                f"(guard {guard_s} s, hold {lost_hold_s} s)"
+            )
+        self._allowed = allowed
+        self._after_response_s = period_s + guard_s
+        self._after_loss_s = period_s + max(lost_hold_s, guard_s)
+        self._open = 0
+        self._held = 0
+        self._returns: list[tuple[float, int]] = []
+        """Heap of (when free again, amount) for every slot that has ended and is still held."""
+
+    @property
+    def allowed(self) -> int:
+        """Permits that may be out at any time."""
+        return self._allowed
+
+    def free(self, now_s: float) -> int:
+        """Permits to be had this instant."""
+        returns = self._returns
+        while returns and returns[0][0] <= now_s:
+            self._held -= heapq.heappop(returns)[1]
+        return self._allowed - self._open - self._held
+
+    def next_at(self, now_s: float, amount: int = 1) -> float | None:
+        """When `amount` permits are free if nobody takes one before; None while it depends on open slots."""
+        missing = amount - self.free(now_s)
+        if missing <= 0:
+            return now_s
+        if missing == 1 and self._returns:
+            return self._returns[0][0]
+        for when, returned in heapq.nsmallest(missing, self._returns):
+            missing -= returned
+            if missing <= 0:
+                return when
+        return None
+
+    def take(self, now_s: float, amount: int = 1) -> Slot:
+        """Take `amount` permits, all or none.
+
+        Raises:
+            ValueError: When so many are not free; ask `free` first.
+        """
+        if amount < 1 or amount > self.free(now_s):
+            raise ValueError(f"{amount} permits asked for, {self.free(now_s)} of {self._allowed} are free")
+        self._open += amount
+        return Slot(amount, now_s)
+
+    def settle(self, slot: Slot, now_s: float) -> None:
+        """A response came: free again `period + guard` from now."""
+        self._hold(slot, now_s + self._after_response_s)
+
+    def lose(self, slot: Slot, now_s: float) -> None:
+        """No response will come: free again `period + lost_hold` from now."""
+        self._hold(slot, now_s + self._after_loss_s)
+
+    def give_back(self, slot: Slot) -> None:
+        """Nothing was sent: free at once."""
+        self._open -= slot.amount
+
+    def charge(self, ended_at_s: float, amount: int = 1) -> None:
+        """Count permits spent elsewhere; free again `period + guard` after `ended_at_s`."""
+        self._held += amount
+        heapq.heappush(self._returns, (ended_at_s + self._after_response_s, amount))
+
+    def _hold(self, slot: Slot, until_s: float) -> None:
+        self._open -= slot.amount
+        self._held += slot.amount
+        heapq.heappush(self._returns, (until_s, slot.amount))
