@@ -1,0 +1,127 @@
+"""A page of a list, split into its rows without reading them: raw in, raw out.
+
+A row stays the bytes that Clerk sent. Only its id and its time of creation are read, because the walk and the order
+of the output need them; a field that nobody knows is no error, and no number changes its spelling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from clerk_jobs.catalog.operation import ListShape
+
+__all__ = ["NotAList", "Page", "as_line", "parse_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of one answer, in its order; the three sequences go together.
+
+    Attributes:
+        ids: never empty texts.
+        created_ms: unix milliseconds; 0 where a row has no such time.
+        raws: the JSON of each row as it was sent, sharing the memory of the answer.
+        total_count: how many rows the list has, where the answer says it.
+    """
+
+    ids: Sequence[str]
+    created_ms: Sequence[int]
+    raws: Sequence[msgspec.Raw] = field(repr=False)
+    total_count: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class NotAList:
+    """JSON to the last byte, and not a list of rows with ids: the export cannot go on.
+
+    Attributes:
+        reason: what was found, without any content.
+    """
+
+    reason: str
+
+
+class _Head(msgspec.Struct, gc=False):
+    id: str
+    created_at: int
+
+
+class _LooseHead(msgspec.Struct, gc=False):
+    id: str
+    created_at: int | float | str | None = None
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    total_count: int | None = None
+    data: list[msgspec.Raw] | None = None
+    m2m_tokens: list[msgspec.Raw] | None = None
+
+
+_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_HEAD = msgspec.json.Decoder(_Head)
+_LOOSE_HEAD = msgspec.json.Decoder(_LooseHead)
+_HEADS = msgspec.json.Decoder(list[_Head])
+
+
+def parse_page(body: bytes, shape: ListShape) -> Page | NotAList:
+    """Split an answer into rows.
+
+    Raises:
+        ValueError: the body is not JSON to its last byte, so it is no answer at all.
+
+    Example:
+        >>> page = parse_page(b'[{"id": "user_1", "created_at": 5, "new": 1.0}]', ListShape.ARRAY)
+        >>> page.ids, page.created_ms, bytes(page.raws[0])
+        (['user_1'], [5], b'{"id": "user_1", "created_at": 5, "new": 1.0}')
+        >>> parse_page(b'{"errors": []}', ListShape.DATA).reason
+        'no array of rows'
+    """
+    try:
+        raws, total_count = _split(body, shape)
+    except msgspec.ValidationError:
+        msgspec.json.decode(body)
+        return NotAList("no array of rows")
+    if raws is None:
+        return NotAList("no array of rows")
+    try:
+        heads: list[_Head] = [_HEAD.decode(raw) for raw in raws]
+        return Page([head.id for head in heads], [head.created_at for head in heads], raws, total_count)
+    except msgspec.ValidationError:
+        return _loosely(raws, total_count)
+
+
+def _split(body: bytes, shape: ListShape) -> tuple[list[msgspec.Raw] | None, int | None]:
+    if body.lstrip()[:1] == b"[":
+        return (_ARRAY.decode(body), None) if shape is ListShape.ARRAY else (None, None)
+    envelope = _ENVELOPE.decode(body)
+    rows = envelope.m2m_tokens if shape is ListShape.M2M_TOKENS else envelope.data
+    return rows, envelope.total_count
+
+
+def _loosely(raws: list[msgspec.Raw], total_count: int | None) -> Page | NotAList:
+    """Some lists have rows without a time, or with one that is no whole number."""
+    try:
+        heads = [_LOOSE_HEAD.decode(raw) for raw in raws]
+    except msgspec.ValidationError:
+        return NotAList("a row without an id")
+    times = [int(head.created_at) if isinstance(head.created_at, int | float) else 0 for head in heads]
+    if not all(head.id for head in heads):
+        return NotAList("a row without an id")
+    return Page([head.id for head in heads], times, raws, total_count)
+
+
+def as_line(raw: msgspec.Raw) -> bytes | msgspec.Raw:
+    r"""A row on one line: what was indented over many is put on one, everything else stays as it was sent.
+
+    Example:
+        >>> as_line(msgspec.Raw(b'{"a":\n  1.0e5}'))
+        b'{"a":1.0e5}'
+    """
+    return msgspec.json.format(bytes(raw), indent=-1) if b"\n" in bytes(raw) or b"\r" in bytes(raw) else raw

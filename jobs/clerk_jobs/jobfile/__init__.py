@@ -1,0 +1,22 @@
+"""The job file: models of every kind of job, and loading with faults that name file, line and column."""
+
+from clerk_jobs.jobfile.export_job import ExportJob
+from clerk_jobs.jobfile.fields import Seconds, StopAfter
+from clerk_jobs.jobfile.kinds import KINDS
+from clerk_jobs.jobfile.loading import load_job
+from clerk_jobs.jobfile.models import Errors, InviteJob, Job, Limits, Reconcile
+from clerk_jobs.jobfile.schema import job_schema
+
+__all__ = [
+    "KINDS",
+    "Errors",
+    "ExportJob",
+    "InviteJob",
+    "Job",
+    "Limits",
+    "Reconcile",
+    "Seconds",
+    "StopAfter",
+    "job_schema",
+    "load_job",
+]

@@ -1,0 +1,62 @@
+"""The JSON Schema of job files, for editors."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import re
+from typing import Any
+
+import msgspec
+
+from clerk_jobs.jobfile.kinds import KINDS
+
+__all__ = ["job_schema"]
+
+_ATTRIBUTE = re.compile(r"^    (\w+): ((?:.*\n?)(?:(?:        .*)?\n?)*)", re.MULTILINE)
+
+
+def job_schema() -> dict[str, Any]:
+    """Describe job files of every kind in JSON Schema 2020-12.
+
+    It is strict: unknown keys are errors, and a typed field takes its type or a text with a placeholder. What
+    depends on several keys (a role without an organization) is only found by loading.
+    """
+    schema = msgspec.json.schema(functools.reduce(operator.or_, KINDS))
+    components: dict[str, Any] = schema["$defs"]
+    described: dict[str, str] = {}
+    for kind in KINDS:
+        component = components[kind.__name__]
+        described |= _attributes(kind.__base__.__doc__ if kind.__base__ else None)
+        for name in kind.given:
+            del component["properties"][name]
+            component["required"].remove(name)
+    _describe(schema, described)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "clerk-batch job file",
+    } | schema
+
+
+def _describe(schema: Any, inherited: dict[str, str]) -> None:
+    """Move what a model's docstring says of its attributes to the schemas of these attributes."""
+    if isinstance(schema, list):
+        for each in schema:
+            _describe(each, inherited)
+    if not isinstance(schema, dict):
+        return
+    docstring = schema.get("description")
+    if isinstance(docstring, str) and "properties" in schema:
+        schema["description"] = inspect.cleandoc(docstring).partition("\n")[0]
+        words = inherited | _attributes(docstring)
+        for name, property_schema in schema["properties"].items():
+            if name in words:
+                property_schema["description"] = words[name]
+    for each in list(schema.values()):
+        _describe(each, inherited)
+
+
+def _attributes(docstring: str | None) -> dict[str, str]:
+    _, _, listed = inspect.cleandoc(docstring or "").partition("Attributes:\n")
+    return {name: " ".join(words.split()) for name, words in _ATTRIBUTE.findall(listed)}

@@ -1,0 +1,291 @@
+"""Templates: ``"{column:int}"`` in a job file becomes a value of a row.
+
+The language, whole. ``{column}`` stands for a row's value. ``{column:int}`` casts it (str, int, float, bool,
+json). ``{column?}`` and ``{column:int?}`` drop an empty value: the key or the list item that holds the
+template is left out. ``{{`` and ``}}`` are braces. A value that is one template alone keeps its type; in
+mixed text every template becomes text, an empty optional one no text. There is no code in it, and every size
+is bounded.
+
+Templates are compiled once, when the job file is loaded, and rendered for each row.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from clerk_jobs.casts import CAST_TYPES, CASTS, Misfit, as_text, is_empty
+from clerk_jobs.errors import RowProblem, TemplateError
+from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
+from clerk_jobs.wording import did_you_mean, shown
+
+__all__ = [
+    "DROPPED",
+    "Constant",
+    "Dropped",
+    "ListTemplate",
+    "MapTemplate",
+    "MixedText",
+    "Placeholder",
+    "Template",
+    "compile_text",
+    "compile_value",
+    "fixed_key",
+]
+
+MAX_TEMPLATE: Final = 16_384
+"""Longest text of one template in a job file, in characters."""
+MAX_PLACEHOLDERS: Final = 200
+"""Most placeholders in one text."""
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+class Template(ABC):
+    """A value of the job file that is rendered for each row.
+
+    Attributes:
+        columns: the columns that rendering reads, each once, in the order of the text. What is missing in a
+            source is found before its first row.
+        source: the value as the job file has it; two templates with the same source have the same effect.
+        produces: the type that every rendering has, or None where it depends on the row.
+    """
+
+    __slots__ = ("columns", "produces", "source")
+
+    def __init__(self, source: Json, columns: Iterable[str], produces: type | None) -> None:
+        """Keep what is known before any row."""
+        self.source = source
+        self.columns = tuple(dict.fromkeys(columns))
+        self.produces = produces
+
+    @abstractmethod
+    def render(self, values: Mapping[str, Json]) -> Json | Dropped:
+        """Make the value for one row.
+
+        Maps and lists are new for each call, so the caller may change them.
+
+        Raises:
+            RowProblem: the row's values do not fit: `missing_column`, `missing_value`, `cast_failed`,
+                `value_too_large` or `value_invalid`.
+        """
+
+    def __repr__(self) -> str:
+        """Show the text of the job file."""
+        return f"{type(self).__name__}({self.source!r})"
+
+    def __eq__(self, other: object) -> bool:
+        """Compare by what was written; 1, 1.0 and true are three values."""
+        return type(self) is type(other) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        """Hash by what was written."""
+        return hash(repr(self))
+
+
+class Constant(Template):
+    """A value that is the same for every row: a text without placeholders, a number, true, false or null."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bool | int | float | str | None, source: Json = None) -> None:
+        """Hold the value; ``source`` is given where it is written otherwise, with doubled braces."""
+        super().__init__(value if source is None else source, (), type(value))
+        self._value = value
+
+    def render(self, values: Mapping[str, Json]) -> Json | Dropped:  # noqa: ARG002 - the same for every row
+        """Give the value."""
+        return self._value
+
+
+class Placeholder(Template):
+    """One ``{column:cast?}`` alone, whose value keeps its type."""
+
+    __slots__ = ("_cast", "_cast_name", "column", "optional")
+
+    def __init__(self, column: str, cast: str | None = None, *, optional: bool = False) -> None:
+        """Read ``column``, through the cast of that name if there is one."""
+        source = f"{{{column}{f':{cast}' if cast else ''}{'?' if optional else ''}}}"
+        super().__init__(source, (column,), CAST_TYPES.get(cast or ""))
+        self.column = column
+        self.optional = optional
+        self._cast = CASTS[cast] if cast else None
+        self._cast_name = cast
+
+    def render(self, values: Mapping[str, Json]) -> Json | Dropped:
+        """Give the row's value, cast."""
+        try:
+            value = values[self.column]
+        except KeyError:
+            if self.optional:
+                return DROPPED
+            raise self._problem("missing_column", "is not in this row") from None
+        if self.optional and is_empty(value):
+            return DROPPED
+        if self._cast is None:
+            if reason := unsound(value):
+                raise self._problem("value_too_large", reason)
+            return value
+        if self._cast_name != "str" and isinstance(value, str) and is_empty(value):
+            optional = f"{{{self.column}:{self._cast_name}?}}"
+            raise self._problem("missing_value", f"is empty; write {optional} to leave empty values out")
+        try:
+            return self._cast(value)
+        except Misfit as misfit:
+            raise self._problem("cast_failed", str(misfit)) from None
+
+    def text(self, values: Mapping[str, Json]) -> str:
+        """Give the row's value as a part of a longer text; an optional empty one is no text."""
+        value = self.render(values)
+        if isinstance(value, str):
+            return value
+        if value is DROPPED:
+            return ""
+        try:
+            return as_text(value)
+        except Misfit as misfit:
+            raise self._problem("missing_value", str(misfit)) from None
+
+    def _problem(self, code: str, reason: str) -> RowProblem:
+        return RowProblem(code, f"column {shown(self.column)} {reason}", self.column)
+
+
+class MixedText(Template):
+    """Text around and between placeholders: always rendered to text."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, source: str, parts: Sequence[str | Placeholder]) -> None:
+        """Join ``parts``, in their order, for each row."""
+        super().__init__(source, (part.column for part in parts if isinstance(part, Placeholder)), str)
+        self._parts = tuple(parts)
+
+    def render(self, values: Mapping[str, Json]) -> str:
+        """Give the text for one row."""
+        texts = [part if isinstance(part, str) else part.text(values) for part in self._parts]
+        if sum(map(len, texts)) > MAX_TEXT:
+            raise RowProblem("value_too_large", f"a text of this row is longer than {MAX_TEXT:,} characters")
+        return "".join(texts)
+
+
+class MapTemplate(Template):
+    """A map with fixed keys and templates as values; keys whose optional value is empty are left out."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Mapping[str, Template]) -> None:
+        """Render each entry under its key."""
+        source = {key: template.source for key, template in entries.items()}
+        super().__init__(source, (column for each in entries.values() for column in each.columns), dict)
+        self._entries = tuple(entries.items())
+
+    def render(self, values: Mapping[str, Json]) -> dict[str, Json]:
+        """Give a new map for one row."""
+        rendered = ((key, template.render(values)) for key, template in self._entries)
+        return {key: value for key, value in rendered if value is not DROPPED}
+
+
+class ListTemplate(Template):
+    """A list of templates; items whose optional value is empty are left out."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Sequence[Template]) -> None:
+        """Render each item in its place."""
+        source = [template.source for template in items]
+        super().__init__(source, (column for each in items for column in each.columns), list)
+        self._items = tuple(items)
+
+    def render(self, values: Mapping[str, Json]) -> list[Json]:
+        """Give a new list for one row."""
+        rendered = (template.render(values) for template in self._items)
+        return [value for value in rendered if value is not DROPPED]
+
+
+def compile_text(text: str) -> Template:
+    """Compile one text of a job file.
+
+    Raises:
+        TemplateError: a brace without its fellow, an unknown cast, no column name, too long; with the offset.
+
+    Example:
+        >>> compile_text("{seats:int}").render({"seats": "12"})
+        12
+        >>> compile_text("Hello {name?}, {{you}}").render({"name": "Ada"})
+        'Hello Ada, {you}'
+    """
+    if len(text) > MAX_TEMPLATE:
+        raise TemplateError(f"the text is longer than {MAX_TEMPLATE:,} characters", 0)
+    parts: list[str | Placeholder] = []
+    place = 0
+    for token in _TOKEN.finditer(text):
+        parts.append(text[place : token.start()])
+        place = token.end()
+        parts.append(_part(token))
+    parts.append(text[place:])
+    placeholders = [part for part in parts if isinstance(part, Placeholder)]
+    kept = [part for part in parts if part != ""]
+    if len(placeholders) > MAX_PLACEHOLDERS:
+        raise TemplateError(f"more than {MAX_PLACEHOLDERS} placeholders in one text", 0)
+    if not placeholders:
+        return Constant("".join(part for part in kept if isinstance(part, str)), source=text)
+    return placeholders[0] if len(kept) == 1 else MixedText(text, kept)
+
+
+def _part(token: re.Match[str]) -> str | Placeholder:
+    written = token.group()
+    if written in {"{{", "}}"}:
+        return written[0]
+    if written in {"{", "}"}:
+        other = "closed" if written == "{" else "opened"
+        raise TemplateError(f"a brace that is never {other}", token.start(), f"write {written * 2} for a plain brace")
+    return _placeholder(token.group(1), token.start(1))
+
+
+def _placeholder(inner: str, offset: int) -> Placeholder:
+    body = inner.strip()
+    optional = body.endswith("?")
+    column, colon, cast = body.removesuffix("?").rpartition(":")
+    if not colon:
+        column, cast = cast, ""
+    column, cast = column.strip(), cast.strip()
+    if colon and cast not in CASTS:
+        known = ", ".join(CASTS)
+        hint = did_you_mean(cast, CASTS) or f"casts are {known}; a column with a colon in its name needs one"
+        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":") + 1, hint)
+    if colon and column.endswith("?"):
+        right = f"{{{column[:-1]}:{cast}?}}"
+        raise TemplateError("the question mark comes last", offset + inner.index("?"), f"write {right}")
+    if not column:
+        raise TemplateError("a placeholder without a column", offset, "name a column of the source, {email}")
+    return Placeholder(column, cast or None, optional=optional)
+
+
+def compile_value(value: Json, depth: int = 0) -> Template:
+    """Compile a value with everything nested in it: texts become templates, all else stays.
+
+    Raises:
+        TemplateError: one of the texts does not compile, a key has braces, or the nesting is deeper than 32.
+    """
+    if isinstance(value, str):
+        return compile_text(value)
+    if not isinstance(value, dict | list):
+        return Constant(value)
+    if depth >= MAX_DEPTH:
+        raise TemplateError(f"nested more than {MAX_DEPTH} levels deep", 0)
+    if isinstance(value, list):
+        return ListTemplate([compile_value(each, depth + 1) for each in value])
+    return MapTemplate({fixed_key(key): compile_value(each, depth + 1) for key, each in value.items()})
+
+
+def fixed_key(key: str) -> str:
+    """Give the key back, when it is one: keys are the same for every row.
+
+    Raises:
+        TemplateError: the key has braces.
+    """
+    if "{" in key or "}" in key:
+        raise TemplateError("a key cannot be a template", 0, "templates belong into values")
+    return key

@@ -1,0 +1,179 @@
+"""Walks through slices of time, against a model of Clerk's list: every user who stays is found exactly once."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clerk_jobs.export.page import Page
+from clerk_jobs.export.sharing import Sharing
+from clerk_jobs.export.slices import DisorderError, Slice
+
+END_MS = 1000
+PAGE = 25
+
+
+@dataclass
+class Model:
+    """GET /users in memory: users in an order of ties of its own, and everything that is not documented."""
+
+    users: list[tuple[int, str]]
+    inclusive: bool
+    dead: str
+    order: dict[str, int] = field(default_factory=dict)
+    ever: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.order = {identifier: hash(identifier) for _, identifier in self.users}
+        self.ever = {identifier: (time, identifier) for time, identifier in self.users}
+        self.users.sort(key=self._key)
+
+    def _key(self, user: tuple[int, str]) -> tuple[int, int, str]:
+        return (user[0], self.order.setdefault(user[1], hash(user[1])), user[1])
+
+    def insert(self, time: int, identifier: str) -> None:
+        self.users.append((time, identifier))
+        self.ever[identifier] = (time, identifier)
+        self.users.sort(key=self._key)
+
+    def delete(self, place: int) -> str:
+        return self.users.pop(place % len(self.users))[1]
+
+    def alive(self, identifier: str) -> bool:
+        return any(identifier == other for _, other in self.users)
+
+    def page(self, query: Sequence[tuple[str, str]], limit: int) -> Page | None:
+        asked = dict(query)
+        assert asked["order_by"] == "+created_at"
+        after, before = int(asked["created_at_after"]), int(asked["created_at_before"])
+        if not self.inclusive:
+            after, before = after + 1, before - 1
+        cursor = asked.get("starting_after")
+        rows = [user for user in self.users if after <= user[0] <= before]
+        if cursor is not None:
+            if not self.alive(cursor) and self.dead != "resolved":
+                return None if self.dead == "refused" else Page([], [], [])
+            rows = [user for user in rows if self._key(user) > self._key(self.ever[cursor])]
+        skip = int(asked.get("offset", 0))
+        rows = rows[skip : skip + limit]
+        return Page([one[1] for one in rows], [one[0] for one in rows], [msgspec.Raw(b"{}") for _ in rows])
+
+
+def step(model: Model, one: Slice, found: Counter[str]) -> None:
+    page = model.page(one.query(), PAGE)
+    if page is None:
+        one.cursor_refused()
+        return
+    taken = one.take(page, PAGE)
+    found.update(page.ids[place] for place in taken.rows)
+
+
+def check(model: Model, one: Slice) -> None:
+    assert one.cursor is not None
+    if model.alive(one.cursor):
+        one.cursor_alive()
+    else:
+        one.cursor_refused()
+
+
+times = st.one_of(st.integers(0, END_MS - 1), st.sampled_from([0, 1, 500, 501, 502, END_MS - 1]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.data(),
+    created=st.lists(times, max_size=60),
+    clump=st.tuples(times, st.integers(0, 120)),
+    inclusive=st.booleans(),
+    dead=st.sampled_from(["resolved", "refused", "empty"]),
+    by_cursor=st.booleans(),
+    parts=st.integers(1, 6),
+    churn=st.booleans(),
+)
+def test_every_user_who_stays_is_found_once(
+    data: st.DataObject,
+    created: list[int],
+    clump: tuple[int, int],
+    inclusive: bool,
+    dead: str,
+    by_cursor: bool,
+    parts: int,
+    churn: bool,
+) -> None:
+    every = [*created, *[clump[0]] * clump[1]]
+    model = Model([(time, f"user_{number}") for number, time in enumerate(every)], inclusive, dead)
+    stay = {identifier for _, identifier in model.users}
+    sharing = Sharing.cut(0, END_MS, parts, page_size=PAGE, total=len(every), by_cursor=by_cursor)
+    found: Counter[str] = Counter()
+    steps = 0
+    while not sharing.finished:
+        steps += 1
+        assert steps < 3000, "the walk does not end"
+        opened = sharing.open()
+        for one in sharing.to_check():
+            check(model, one)
+        if opened:
+            step(model, opened[data.draw(st.integers(0, len(opened) - 1))], found)
+        event = data.draw(st.sampled_from(["none", "share", "insert", "delete"])) if churn and steps < 40 else "share"
+        if event == "share":
+            sharing.take_part()
+        elif event == "insert":
+            model.insert(data.draw(times), f"late_{steps}")
+        elif event == "delete" and model.users:
+            stay.discard(model.delete(data.draw(st.integers(0, 1000))))
+    assert not {identifier: count for identifier, count in found.items() if count != 1}
+    assert stay <= set(found), sorted(stay - set(found))[:5]
+    assert set(found) <= set(model.ever)
+    edges = sorted((one.low_ms, one.high_ms) for one in sharing.slices.values())
+    assert edges[0][0] == 0
+    assert edges[-1][1] == END_MS
+    assert all(one[1] == other[0] for one, other in itertools.pairwise(edges))
+
+
+def page_of(*users: tuple[str, int]) -> Page:
+    return Page([user[0] for user in users], [user[1] for user in users], [msgspec.Raw(b"{}") for _ in users])
+
+
+def test_the_bounds_stay_while_the_cursor_walks() -> None:
+    one = Slice(0, 100, 200)
+    first = dict(one.query())
+    assert (first["created_at_after"], first["created_at_before"]) == ("99", "200")
+    one.take(page_of(("a", 110), ("b", 120)), 2)
+    one.give(150, 1, None)
+    second = dict(one.query())
+    assert second == {**first, "starting_after": "b"}
+
+
+def test_a_dead_cursor_is_replaced_by_time_and_nobody_comes_twice() -> None:
+    one = Slice(0, 100, 200)
+    one.take(page_of(("a", 110), ("b", 120)), 2)
+    assert not one.take(page_of(), 2).rows
+    assert str(one.state) == "check"
+    one.cursor_refused()
+    assert dict(one.query())["created_at_after"] == "119"
+    assert one.take(page_of(("x", 119), ("b", 120), ("c", 120)), 5).rows == [2]
+    assert one.state == "closed"
+
+
+@pytest.mark.parametrize(
+    "users",
+    [[("a", 120), ("b", 110)], [("a", 50), ("b", 110)]],
+    ids=["not ordered", "before the bounds"],
+)
+def test_pages_that_contradict_the_question_stop_the_walk(users: list[tuple[str, int]]) -> None:
+    with pytest.raises(DisorderError):
+        Slice(0, 100, 200).take(page_of(*users), 5)
+
+
+def test_a_cursor_that_comes_back_stops_the_walk() -> None:
+    one = Slice(0, 100, 200)
+    one.take(page_of(("a", 110), ("b", 110)), 2)
+    with pytest.raises(DisorderError, match="circle"):
+        one.take(page_of(("a", 110), ("b", 110)), 2)
