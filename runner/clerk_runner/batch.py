@@ -1,0 +1,325 @@
+"""One run of an invitation job, from the loaded job file to the summary.
+
+The order is that of the exit codes: what the user has to mend (2), key and scopes (3), the input (2), the question (3),
+and only then the first write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from clerk_jobs.call import State
+from clerk_jobs.invite import Drafting, InviteWork
+from clerk_jobs.rows import RowSource
+from clerk_limits.clock import LoopClock
+from clerk_limits.gate import Gate
+from clerk_runner.choosing import Choice, choose, choose_named
+from clerk_runner.client import Client
+from clerk_runner.engine import Engine, EngineOptions
+from clerk_runner.errors import LeftEarly, RunnerError
+from clerk_runner.exchange import Exchange
+from clerk_runner.finishing import Ended, engine_progress, finish, repeated
+from clerk_runner.folders import RunFacts, RunFolder, write_private
+from clerk_runner.groups import unwrapped
+from clerk_runner.identity import identify
+from clerk_runner.interrupts import Interrupts
+from clerk_runner.journal import Journal
+from clerk_runner.logs import Log, open_log, silent_log
+from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
+from clerk_runner.preview import Known, build_preview
+from clerk_runner.report import Summary
+from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
+from clerk_runner.screening import Screener
+from clerk_runner.source import SourcePayloads, ingest
+from clerk_runner.view import Progress, View
+
+__all__ = ["RunRequest", "run_job"]
+
+T = TypeVar("T")
+
+WATCH_S = 0.25
+
+
+async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
+    """Run a job, or go on with its unfinished run.
+
+    Raises:
+        RunnerError: nothing was sent, or the run could not even be opened; whatever happens later is in the summary.
+        ClerkBatchError: the job file or the input is wrong.
+    """
+    check_instance(request.job, request.credentials)
+    bypassed = require_scopes(request.credentials, ("write",), consent)
+    with Interrupts() as interrupts:
+        try:
+            copy = request.state.root / f"stdin-{request.state.new_id()}"
+            try:
+                with opened_source(request, copy) as source:
+                    return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
+            finally:
+                copy.unlink(missing_ok=True)
+        except asyncio.CancelledError:
+            if interrupts.received is None:
+                raise
+            said = (
+                "interrupted; nothing was sent"
+                if interrupts.drain is None
+                else "interrupted while the reports were written"
+            )
+            error = RunnerError(said, code="interrupted", hint="run the same command again")
+            error.exit = interrupts.exit
+            raise error from None
+        except (sqlite3.Error, OSError) as error:
+            raise disk_error(error) from error
+
+
+class _Run:
+    """The phases of one run, in order."""
+
+    def __init__(
+        self,
+        request: RunRequest,
+        consent: Consent,
+        view: View,
+        source: RowSource,
+        interrupts: Interrupts,
+        bypassed: bool,
+    ) -> None:
+        self._request = request
+        self._job = request.job
+        self._credentials = request.credentials
+        self._consent = consent
+        self._view = view
+        self._source = source
+        self._interrupts = interrupts
+        self._bypassed = bypassed
+        self._drafting = Drafting(request.job)
+        self._work = InviteWork(request.job)
+        self._payloads = SourcePayloads(source, self._drafting)
+        self._clock = LoopClock()
+        self._gate = Gate(self._credentials.key.kind, request.gate_options, self._clock)
+        self._began = time.monotonic()
+
+    async def start(self, stdin_copy: Path) -> Summary:
+        """Find out which run is meant, and work on it."""
+        fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
+        async with Client(self._credentials, self._job.api_version) as client:
+            exchange = Exchange(client, self._gate, self._clock, log=silent_log(), speed=self._credentials.speed)
+            instance = await identify(exchange, self._credentials)
+            choice = self._choose(self._facts(instance, fingerprint))
+            if choice.action == "repeat":
+                return repeated(choice.folder)
+            try:
+                if choice.action == "new" and self._job.source.path == "-":
+                    # A second name, not a new place: the source is open by the first one until the process ends.
+                    await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
+                return await self._work_on(choice, instance, exchange, fingerprint)
+            finally:
+                choice.folder.release()
+
+    def _facts(self, instance: str, fingerprint: str) -> RunFacts:
+        job = self._job
+        return RunFacts(
+            id=self._request.state.new_id(),
+            job=job.name,
+            kind=job.kind,
+            job_file=str(self._request.job_path.absolute()),
+            overrides=self._request.overrides,
+            identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
+            fingerprint=fingerprint,
+            source=job.source.name,
+            instance=instance,
+            instance_kind=self._credentials.key.kind.value,
+            host=self._credentials.host,
+            api_version=job.api_version,
+            created_ms=int(time.time() * 1000),
+            allow_outside=self._request.allow_outside,
+        )
+
+    def _choose(self, wanted: RunFacts) -> Choice:
+        request = self._request
+        if request.folder is None:
+            return choose(request.state, wanted, fresh=request.fresh, accept_changes=request.accept_changes)
+        return choose_named(
+            request.state,
+            request.folder,
+            wanted,
+            accept_changes=request.accept_changes,
+            reopen=request.unresolved is not None,
+        )
+
+    async def _work_on(self, choice: Choice, instance: str, exchange: Exchange, fingerprint: str) -> Summary:
+        folder = choice.folder
+        log, log_file = open_log(folder.log_path, run=folder.id)
+        journal = Journal(folder.journal_path, durable=True)
+        try:
+            exchange.attach(log, lambda blocks: journal.put(blocks=blocks))
+            log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
+            past = past_of(self._request, instance, self._clock.wall())
+            past.charge(self._gate)
+            await self._restore(journal)
+            await self._take_in(choice, journal, exchange, log)
+            counts = await journal.counts()
+            scopes = scope_line(self._credentials, bypassed=self._bypassed)
+            latency_s = exchange.latency_s or DEFAULT_LATENCY_S
+            known = Known(action=choice.action, run=folder.id, scopes=scopes, screened=True, latency_s=latency_s)
+            self._view.preview(await build_preview(self._job, self._credentials, self._work, journal, past, known))
+            if counts[State.PENDING] + counts[State.DOUBT]:
+                self._ask(choice)
+            if choice.action == "change":
+                self._rewrite_facts(folder, instance, fingerprint)
+            await journal.put(changing=False)
+            return await self._send(folder, journal, exchange, log)
+        finally:
+            journal.close()
+            log_file.close()
+
+    def _ask(self, choice: Choice) -> None:
+        """Ask for a yes; a new run that got none leaves nothing behind."""
+        try:
+            with self._interrupts.paused():
+                require_consent("Send these invitations?", self._consent)
+        except BaseException:
+            if choice.action == "new":
+                choice.folder.discard()
+            raise
+
+    def _rewrite_facts(self, folder: RunFolder, instance: str, fingerprint: str) -> None:
+        """From now on the changed job file and input are the run's own."""
+        old, new = folder.facts(), self._facts(instance, fingerprint)
+        kept = msgspec.structs.replace(new, id=old.id, created_ms=old.created_ms, parent=old.parent)
+        write_private(folder.path / "run.json", msgspec.json.format(msgspec.json.encode(kept)))
+
+    async def _restore(self, journal: Journal) -> None:
+        """Blocks after a 429 hold across restarts."""
+        for operation, until_s in (await journal.get("blocks") or {}).items():
+            if until_s > self._clock.wall():
+                self._gate.restore_block(operation, until_s)
+
+    async def _take_in(self, choice: Choice, journal: Journal, exchange: Exchange, log: Log) -> None:
+        """Bring the journal to where sending may begin: every row known, and every known address settled."""
+        state = await journal.get("state") or "planned"
+        # A change that was begun and not confirmed has moved the items: they are matched again, whatever the input.
+        change = choice.action == "change" or bool(await journal.get("changing"))
+        if state != "planned":
+            log.info("resumed", doubtful=await journal.recover())
+        if change or state == "planned":
+            self._view.stage(f"reading {self._job.source.name}")
+        if change:
+            await journal.put(changing=True)
+            await journal.prepare_changes()
+            await ingest(self._source, self._drafting, journal.match_changed)
+            await journal.finish_changes()
+        elif state == "planned":
+            await journal.clear_items()
+            await ingest(self._source, self._drafting, journal.ingest)
+            await journal.seal()
+            for earlier in choice.finished:
+                await journal.skip_done_in(earlier.journal_path)
+        if self._request.unresolved is not None:
+            again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
+            await journal.answer_unresolved(again)
+        if change or state == "planned":
+            await self._screen(journal, exchange, log)
+
+    async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
+        pending = (await journal.counts())[State.PENDING]
+        screener = Screener(
+            journal=journal,
+            exchange=exchange,
+            screening=self._work.screening,
+            drafting=self._drafting,
+            payloads=self._payloads,
+            log=log,
+            workers=SCREENERS[self._credentials.key.kind.value],
+        )
+        await self._followed(
+            screener.run(),
+            lambda: Progress("looking up who is invited already", min(screener.screened, pending), pending),
+            self._watch_reads(),
+        )
+
+    async def _watch_reads(self) -> None:
+        """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
+        max_wait_s, hint = self._request.max_wait_s, "run the same command again to go on"
+        while True:
+            left_s = self._time_left()
+            if left_s is not None and left_s <= 0:
+                raise LeftEarly("the time given with --max-time is over", code="left_early", hint=hint)
+            blocked = self._gate.blocked_until().items()
+            until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
+            if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
+                raise LeftEarly("a list is closed for longer than --max-wait", code="left_early", hint=hint)
+            await self._clock.sleep(WATCH_S)
+
+    def _time_left(self) -> float | None:
+        """Seconds of ``--max-time`` that are left; None without one."""
+        given = self._request.max_time_s
+        return None if given is None else given - (time.monotonic() - self._began)
+
+    async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
+        await journal.put(state="running")
+        await journal.checkpoint()
+        left_s = self._time_left()
+        engine = Engine(
+            journal=journal,
+            exchange=exchange,
+            work=self._work,
+            payloads=self._payloads,
+            counts=await journal.counts(),
+            options=EngineOptions(
+                quarantine_s=self._job.reconcile.quarantine,
+                stop_after=self._job.errors.stop_after,
+                max_wait_s=self._request.max_wait_s,
+                max_time_s=None if left_s is None else max(left_s, 0.0),
+                speed=self._credentials.speed,
+                most_items=most_items(self._request.gate_options),
+            ),
+            log=log,
+        )
+        self._interrupts.drain = engine.interrupt
+        if self._interrupts.received is not None:
+            engine.interrupt()
+        try:
+            await self._followed(engine.run(), lambda: engine_progress(engine))
+        except asyncio.CancelledError:
+            # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
+            if self._interrupts.received is None:
+                raise
+            engine.interrupted = True
+        ended = Ended(
+            error=engine.ending,
+            interrupted=self._interrupts.exit if engine.interrupted else None,
+            requests=exchange.requests,
+            throttled=exchange.throttled,
+            elapsed_s=time.monotonic() - self._began,
+        )
+        summary = await finish(folder, journal, self._source, ended)
+        log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)
+        return summary
+
+    async def _followed(
+        self,
+        work: Coroutine[Any, Any, T],
+        read: Callable[[], Progress],
+        watch: Coroutine[Any, Any, None] | None = None,
+    ) -> T:
+        """Do the work while its progress is shown, and while ``watch`` may end it by an error."""
+        with unwrapped():
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(self._view.follow(read), name="progress")]
+                if watch is not None:
+                    beside.append(group.create_task(watch, name="watch"))
+                try:
+                    return await work
+                finally:
+                    for task in beside:
+                        task.cancel()

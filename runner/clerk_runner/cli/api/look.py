@@ -1,0 +1,214 @@
+"""Looking, never sending: ``api tags``, ``api list``, ``api show``, ``api diff``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from clerk_jobs.catalog import Catalog, Operation
+from clerk_runner.cli.api.output import write_json, write_sections, write_table
+from clerk_runner.cli.api.state import ApiState
+from clerk_runner.errors import UsageError
+from clerk_runner.explore.search import find_operation, search
+from clerk_runner.explore.section import Section
+
+__all__ = ["choose_operation", "diff", "list_operations", "show", "tags"]
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
+
+
+@click.command(context_settings=SETTINGS)
+@as_json
+@click.pass_obj
+def tags(state: ApiState, *, as_json: bool) -> None:
+    """List every tag with its number of operations, counted from the operations."""
+    counted = {tag: len(operations) for tag, operations in state.catalog.tags().items()}
+    if as_json:
+        write_json({"version": state.catalog.version, "tags": counted})
+        return
+    numbered = [(str(n), tag, str(count)) for n, (tag, count) in enumerate(counted.items(), 1)]
+    if not both_terminals():
+        write_table(("tag", "operations"), [row[1:] for row in numbered])
+        return
+    write_table(("", "tag", "operations"), numbered)
+    picked = click.prompt("Tag to list, by number or name (empty: none)", default="", show_default=False)
+    if picked:
+        name = [*counted][int(picked) - 1] if picked.isdigit() and 0 < int(picked) <= len(counted) else picked
+        _write_list(_found(state.catalog, name), full=False)
+
+
+@click.command("list", context_settings=SETTINGS)
+@click.argument("words", nargs=-1)
+@click.option("--full", is_flag=True, help="Add parameters and body fields.")
+@as_json
+@click.pass_obj
+def list_operations(state: ApiState, words: Sequence[str], *, full: bool, as_json: bool) -> None:
+    """List the operations of a tag, of a path, or those that all WORDS fit; without WORDS all of them.
+
+    A star marks what is required.
+    """
+    text = " ".join(words)
+    operations = _found(state.catalog, text) if text else state.catalog.operations()
+    if as_json:
+        from clerk_runner.explore.sheet import sheet_json  # noqa: PLC0415 (it needs the limits)
+
+        write_json([sheet_json(one, state.catalog.version) if full else _entry(one) for one in operations])
+        return
+    _write_list(operations, full=full)
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("name", nargs=-1, required=True)
+@as_json
+@click.pass_obj
+def show(state: ApiState, name: Sequence[str], *, as_json: bool) -> None:
+    """Show one operation whole, and send nothing.
+
+    NAME is an operationId, METHOD /path, or a path, which may hold real ids.
+    """
+    from clerk_runner.explore.sheet import sheet, sheet_json  # noqa: PLC0415 (it needs the limits)
+
+    operations = _named(state.catalog, name)
+    version = state.catalog.version
+    prose = state.library.prose(version)
+    if as_json:
+        made = [sheet_json(one, version, prose.get(one.operation_id)) for one in operations]
+        write_json(made[0] if len(made) == 1 else made)
+        return
+    for number, operation in enumerate(operations):
+        if number:
+            click.echo("\n" + "-" * 72)
+        write_sections(sheet(operation, version, prose.get(operation.operation_id)))
+
+
+@click.command(context_settings=SETTINGS)
+@click.argument("words", nargs=-1, required=True)
+@as_json
+@click.pass_obj
+def diff(state: ApiState, words: Sequence[str], *, as_json: bool) -> None:
+    """Show what changed: `diff V1 V2` for two versions, `diff NAME V1 V2` for one operation."""
+    from clerk_runner.explore.diff import diff_operations, diff_versions  # noqa: PLC0415
+
+    if len(words) < 2:
+        raise UsageError(
+            "diff takes two versions", code="version_missing", hint="clerk-batch api diff 2025-11-10 2026-05-12"
+        )
+    *name, first, second = words
+    old, new = sorted(
+        (state.library.catalog(version.removesuffix(".yml")) for version in (first, second)), key=lambda c: c.version
+    )
+    if name:
+        operation = choose_operation(new, name)
+        changed = [(operation, tuple(diff_operations(old.operation(operation.operation_id), operation)))]
+    else:
+        changed = list(diff_versions(old, new))
+    if as_json:
+        write_json(
+            [
+                {
+                    "operation": operation.operation_id,
+                    "changes": [
+                        {"kind": c.kind, "place": c.place, "name": c.name, "detail": c.detail} for c in changes
+                    ],
+                }
+                for operation, changes in changed
+            ]
+        )
+        return
+    for operation, changes in changed:
+        rows = tuple((str(change),) for change in changes) or (("nothing changed",),)
+        write_sections([Section(f"{operation.operation_id}  {operation}", rows)])
+
+
+def both_terminals() -> bool:
+    """Whether somebody reads the table and can pick from it."""
+    return sys.stdout.isatty() and sys.stdin.isatty()
+
+
+def choose_operation(catalog: Catalog, words: Sequence[str]) -> Operation:
+    """The one operation that words name.
+
+    Raises:
+        UsageError: none, or several.
+    """
+    first, *others = _named(catalog, words)
+    if others:
+        raise UsageError(
+            f"{' '.join(words)} has several operations: {', '.join(map(str, (first, *others)))}",
+            code="operation_ambiguous",
+            hint="put the method before the path",
+        )
+    return first
+
+
+def _named(catalog: Catalog, words: Sequence[str]) -> tuple[Operation, ...]:
+    operations = find_operation(catalog, words)
+    if operations:
+        return operations
+    name = " ".join(words)
+    paths = catalog.methods(words[-1]) if "/" in words[-1] else ()
+    if paths:
+        hint = f"that path has {', '.join(paths)}"
+    else:
+        near = [*catalog.nearest(name), *(str(one) for one in search(catalog, name.replace("/", " "))[:3])]
+        hint = f"did you mean {' or '.join([*dict.fromkeys(near)][:3])}?" if near else "clerk-batch api list"
+    raise UsageError(f"API version {catalog.version} has no operation {name!r}", code="operation_unknown", hint=hint)
+
+
+def _found(catalog: Catalog, text: str) -> tuple[Operation, ...]:
+    operations = search(catalog, text)
+    if operations:
+        return operations
+    import difflib  # noqa: PLC0415
+
+    near = difflib.get_close_matches(text.lower(), [tag.lower() for tag in catalog.tags()], 3, 0.5)
+    names = [catalog.tag(tag) or tag for tag in near]
+    hint = f"did you mean {' or '.join(names)}?" if names else "clerk-batch api tags lists all tags"
+    raise UsageError(f"no operation fits {text!r}", code="nothing_found", hint=hint)
+
+
+def _entry(operation: Operation) -> dict[str, object]:
+    return {
+        "method": operation.method,
+        "path": operation.path,
+        "operation": operation.operation_id,
+        "summary": operation.phrase,
+        "tags": list(operation.tags),
+        "deprecated": operation.deprecated,
+        "required": _required(operation),
+    }
+
+
+def _required(operation: Operation) -> list[str]:
+    names = [p.name for p in operation.query_parameters if p.required]
+    return names + (list(operation.body.schema.required) if operation.body is not None else [])
+
+
+def _write_list(operations: Sequence[Operation], *, full: bool) -> None:
+    if full:
+        for operation in operations:
+            rows = [(f"{p.name}{'*' if p.required else ''}", p.place) for p in operation.parameters]
+            if operation.body is not None:
+                schema = operation.body.schema
+                fields = (schema.items or schema).properties
+                needed = (schema.items or schema).required
+                rows += [(f"{name}{'*' if name in needed else ''}", "body") for name in fields]
+            title = f"{operation}  {operation.operation_id}: {operation.phrase}"
+            write_sections([Section(title, tuple(rows))])
+        return
+    write_table(
+        ("method", "path", "operation", "what it does", "required"),
+        [
+            (
+                operation.method,
+                operation.path,
+                operation.operation_id,
+                operation.phrase + (" (deprecated)" if operation.deprecated else ""),
+                " ".join(f"{name}*" for name in _required(operation)),
+            )
+            for operation in operations
+        ],
+    )

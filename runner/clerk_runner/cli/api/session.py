@@ -1,0 +1,314 @@
+"""One call from its inputs to its answer, in the order of the exit codes.
+
+What the user has to mend (2), the key (3), the scopes (3), the schema (2), the confirmation (3), and only then the
+send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from clerk_jobs.call import Call, Reply
+from clerk_jobs.catalog import Catalog, Json, Operation
+from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, missing, prepare
+from clerk_runner.cli.api import prompt
+from clerk_runner.cli.api.metadata import name_kinds, stop_metadata_update
+from clerk_runner.cli.api.options import CallOptions, with_fields
+from clerk_runner.cli.api.output import JsonArray, write_json
+from clerk_runner.cli.api.state import ApiState
+from clerk_runner.cli.text import plain
+from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
+from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, vanishing_keys
+from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
+from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
+from clerk_runner.explore.code import as_code, as_command
+from clerk_runner.explore.paging import more_hint
+from clerk_runner.safety import Consent, Scope, require_consent, require_scopes, scope_line
+
+__all__ = ["CallSession", "needed_scopes", "refusal"]
+
+MAX_FINDINGS = 20
+
+
+class CallSession:
+    """Performs calls for one command.
+
+    Args:
+        environ: where key, address and scopes are looked for.
+    """
+
+    def __init__(self, state: ApiState, options: CallOptions, environ: Mapping[str, str]) -> None:
+        """Nothing is asked yet."""
+        self._state = state
+        self._options = options
+        self._environ = environ
+        self._consent = Consent(
+            yes=options.yes, admin=options.admin, ask=prompt.ask_yes if prompt.interactive() else None
+        )
+        self._under_way: Operation | None = None
+        self._credentials: Credentials | None = None
+        self._granted: dict[Scope, bool] = {}
+        self.answer: Json = None
+        """The body of the last answer."""
+        self.quiet = False
+        """Whether an answer is a step to the next call, and not shown."""
+        self.every = False
+        """Whether the words ask for every page, as ``--all`` does."""
+
+    @property
+    def host(self) -> str:
+        """The host that calls go to, whether or not there is a key."""
+        return urlsplit(self._api_url).netloc
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalogue of the version that is sent."""
+        return self._state.catalog
+
+    def perform(self, operation: Operation, inputs: Inputs) -> int:
+        """Check, announce, ask, send and show one call; returns the exit code.
+
+        Raises:
+            RunnerError: it was not sent, or nobody knows what became of it.
+        """
+        self._refuse_early(operation, inputs)
+        if not self._options.sends:
+            self._show_only(self._prepared(operation, inputs))
+            return Exit.DONE
+        credentials = self.credentials()
+        bypassed = self.require([operation])
+        call = self._prepared(operation, self._completed(operation, inputs))
+        where = Surroundings(
+            host=credentials.host,
+            key=credentials.key.kind.value,
+            api_version=self.catalog.version,
+            scopes=scope_line(credentials, bypassed=bypassed),
+        )
+        try:
+            return asyncio.run(self._carry_out(operation, call, credentials, where))
+        except KeyboardInterrupt:
+            raise self._interrupted() from None
+
+    def require(self, operations: Sequence[Operation]) -> bool:
+        """Ask once for the scopes that operations need; returns whether they were bypassed.
+
+        Raises:
+            AccessError: there is no key, or a scope is missing.
+        """
+        needed: set[Scope] = {scope for one in operations for scope in needed_scopes(one)}
+        lacking = sorted(needed - self._granted.keys(), reverse=True)
+        if lacking:
+            bypassed = require_scopes(self.credentials(), lacking, self._consent)
+            self._granted |= dict.fromkeys(lacking, bypassed)
+        return any(self._granted[scope] for scope in needed)
+
+    def credentials(self) -> Credentials:
+        """Key, address and scopes; on a terminal the key is asked for where there is none, for this command only.
+
+        Raises:
+            AccessError: there is no key.
+        """
+        if self._credentials is None:
+            self._credentials = self._discovered()
+        return self._credentials
+
+    def _discovered(self) -> Credentials:
+        try:
+            return discover(self._environ, Path.cwd())
+        except AccessError as error:
+            if error.code != "key_missing" or not prompt.interactive():
+                raise
+            click.echo(plain(str(error)), err=True)
+            typed = prompt.ask_hidden("Secret key, for this call only").strip()
+            if not typed:
+                raise
+            return discover({**self._environ, "CLERK_SECRET_KEY": typed}, Path.cwd())
+
+    @property
+    def _api_url(self) -> str:
+        try:
+            return discover(self._environ, Path.cwd()).api_url
+        except RunnerError:
+            return DEFAULT_URL
+
+    def _refuse_early(self, operation: Operation, inputs: Inputs) -> None:
+        if operation.body is not None and operation.body.media_type != "application/json":
+            raise UsageError(
+                f"{operation} uploads a file, which is sent by curl alone",
+                code="upload_unsupported",
+                hint=f"curl -X {operation.method} {self._api_url}/v1{operation.path} "
+                '-H "Authorization: Bearer $CLERK_SECRET_KEY" -F file=@image.png',
+            )
+        if self._options.all_pages and operation.list_shape is None:
+            raise UsageError(f"{operation} is no list, so --all means nothing", code="no_list", hint="leave it out")
+        stop_metadata_update(operation, inputs, replacing=self._options.replace)
+
+    def _completed(self, operation: Operation, inputs: Inputs) -> Inputs:
+        """The inputs with what is missing asked for, where somebody can be asked."""
+        inputs = name_kinds(operation, inputs)
+        if not prompt.interactive():
+            return inputs
+        for lack in missing(operation, inputs):
+            value = prompt.ask_text(f"{lack.name} ({lack.place}, required)")
+            if not value:
+                continue
+            if lack.place == "path":
+                inputs = replace(inputs, path={**inputs.path, lack.name: value})
+            elif lack.place == "query":
+                inputs = replace(inputs, query=(*inputs.query, (lack.name, value)))
+            else:
+                inputs = with_fields(operation, inputs, [f"{lack.name}={value}"])
+        return inputs
+
+    def _prepared(self, operation: Operation, inputs: Inputs) -> Call:
+        try:
+            return prepare(operation, inputs, check=self._options.check)
+        except CallRefusedError as error:
+            raise refusal(operation, error) from error
+
+    def _show_only(self, call: Call) -> None:
+        if self._options.language is not None:
+            version = self.catalog.version
+            click.echo(as_code(call, self._options.language, api_url=self._api_url, api_version=version))
+            return
+        shown = {"method": call.method, "url": f"{self._api_url}/v1{call.path}", "query": [list(p) for p in call.query]}
+        headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
+        write_json({**shown, "headers": headers, "body": call.body})
+
+    async def _carry_out(self, operation: Operation, call: Call, credentials: Credentials, where: Surroundings) -> int:
+        wait_s = self._options.max_wait_s
+        async with open_caller(credentials, self.catalog.version, self._state.home, max_wait_s=wait_s) as caller:
+            if operation.method != "GET":
+                await self._announce(caller, operation, call, where)
+                self._confirm(operation, call)
+                self._under_way = operation
+            if (self._options.all_pages or self.every) and operation.list_shape is not None:
+                return await self._walk(caller, operation, call)
+            try:
+                reply = await caller.send(call)
+            except MayHaveHappened as error:
+                tells = telling_read(self.catalog, operation, call)
+                error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
+                raise
+            self._under_way = None
+            return self._show_reply(operation, call, reply)
+
+    async def _announce(self, caller: Caller, operation: Operation, call: Call, where: Surroundings) -> None:
+        for line in announcement(operation, call, where):
+            click.echo(plain(line), err=True)
+        reader = self._reader_of(operation)
+        if reader is None:
+            return
+        owner = reader.path.format_map(_values(operation, call))
+        reply = await caller.send(prepare(reader, Inputs(_values(operation, call))))
+        gone = list(vanishing_keys(reply.value, call.body)) if reply.ok else []
+        if gone:
+            merge = as_command(replace(call, method="PATCH", path=f"{owner}/metadata"))
+            click.echo(plain(f"  these keys will be GONE: {', '.join(gone)}"), err=True)
+            click.echo(plain(f"  to keep them, merge: {merge}"), err=True)
+
+    def _reader_of(self, operation: Operation) -> Operation | None:
+        """What reads the current value before a replacement of metadata; None for every other operation."""
+        if operation.method == "PUT" and operation.path.endswith("/metadata"):
+            return self.catalog.find("GET", operation.path.removesuffix("/metadata"))
+        if self._options.replace and operation.operation_id in ("UpdateUser", "UpdateOrganization"):
+            return self.catalog.find("GET", operation.path)
+        return None
+
+    def _confirm(self, operation: Operation, call: Call) -> None:
+        if operation.method == "DELETE":
+            wanted = deletion_id(operation, call)
+            typed = ""
+            if not self._options.confirm and prompt.interactive():
+                typed = prompt.ask_text(f"Type {plain(wanted)} to delete it").strip()
+            if typed == wanted:
+                return
+            if wanted not in self._options.confirm:
+                raise AccessError(
+                    "nothing was sent: a DELETE needs the id of what it destroys",
+                    code="confirmation_missing",
+                    hint=f"add --confirm {wanted}",
+                )
+        require_consent("Send it?", self._consent)
+
+    async def _walk(self, caller: Caller, operation: Operation, call: Call) -> int:
+        """Every page, written as it comes: memory does not grow with the list."""
+        count = 0
+        first: list[Any] = []
+        with JsonArray() as array:
+            try:
+                async for rows in caller.pages(operation, call):
+                    array.extend(rows)
+                    first += rows[: SHOWN_ROWS - len(first)]
+                    count += len(rows)
+            except PageRefused as error:
+                # What came is on stdout already, as an array: the reason goes beside it.
+                for line in failure_lines(operation, error.reply):
+                    click.echo(plain(line), err=True)
+                return Exit.SOME_FAILED
+        self.answer = first
+        for line in found_lines(first, count):
+            click.echo(plain(line), err=True)
+        return Exit.DONE
+
+    def _show_reply(self, operation: Operation, call: Call, reply: Reply) -> int:
+        if not reply.ok:
+            self._show_failure(operation, reply)
+            return Exit.SOME_FAILED
+        self.answer = reply.value
+        for line in success_lines(operation, call, reply.value):
+            click.echo(plain(line), err=True)
+        if self.quiet:
+            return Exit.DONE
+        if reply.value is not None:
+            write_json(reply.value)
+        rows = operation.list_shape.rows(reply.value) if operation.list_shape is not None else None
+        if rows is not None and (hint := more_hint(operation, call, len(rows))):
+            click.echo(hint, err=True)
+        return Exit.DONE
+
+    def _show_failure(self, operation: Operation, reply: Reply) -> None:
+        if self._options.as_json:
+            facts = {"exit": Exit.SOME_FAILED, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
+            message = "; ".join(problem.message for problem in reply.problems)
+            write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
+            return
+        for line in failure_lines(operation, reply):
+            click.echo(plain(line), err=True)
+
+    def _interrupted(self) -> RunnerError:
+        said = "interrupted; nothing was written"
+        if self._under_way is not None:
+            said = f"interrupted while {self._under_way} was under way: it may have happened"
+        error = RunnerError(said, code="interrupted", hint="look before you repeat it" if self._under_way else "")
+        error.exit = Exit.SIGINT
+        return error
+
+
+def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
+    """A call that does not fit its documents, as an error that names every fault on a line of its own."""
+    advice = f"clerk-batch api show {operation.operation_id}"
+    lines = [*map(str, error.findings[:MAX_FINDINGS]), advice]
+    if len(error.findings) > MAX_FINDINGS:
+        lines.insert(-1, f"... and {len(error.findings) - MAX_FINDINGS} more")
+    return UsageError(f"{operation} cannot be called like this", code="call_refused", hint="\n  ".join(lines))
+
+
+def needed_scopes(operation: Operation) -> tuple[Scope, ...]:
+    """The scopes that an operation needs: none for a GET, ``write``, and for a DELETE ``delete`` besides."""
+    if operation.method == "GET":
+        return ()
+    return ("write", "delete") if operation.method == "DELETE" else ("write",)
+
+
+def _values(operation: Operation, call: Call) -> dict[str, str]:
+    pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
+    return {template[1:-1]: value for template, value in pairs if template.startswith("{")}

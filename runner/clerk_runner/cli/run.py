@@ -1,0 +1,65 @@
+"""``clerk-batch run`` and ``clerk-batch resume``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clerk_runner.cli.text import DURATION, examples
+
+__all__ = ["resume", "run"]
+
+
+def shared_options(command: Any) -> Any:
+    """The options of every command that works on a run."""
+    options = (
+        click.option("--yes", is_flag=True, help="Go ahead without asking."),
+        click.option("--admin", is_flag=True, help="Do not ask CLERK_BAPI_SCOPES whether writes are allowed."),
+        click.option("--accept-changes", is_flag=True, help="Go on although the job file or the input changed."),
+        click.option("--max-wait", type=DURATION, metavar="TIME", help="Leave when the next permit is further away."),
+        click.option("--max-time", type=DURATION, metavar="TIME", help="Leave after this long; it can be resumed."),
+        click.option(
+            "--on-unresolved",
+            type=click.Choice(["retry", "skip"]),
+            help="What becomes of items of which nobody knows whether they were sent.",
+        ),
+        click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
+        click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command(
+    epilog=examples("run invites.yaml", "run invites.yaml --yes --json", "run invites.yaml --set limits.share=1.0")
+)
+@click.argument("job", type=click.Path(path_type=Path))
+@click.option("--fresh", is_flag=True, help="Begin anew: leave an unfinished run behind, repeat a finished one.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
+@click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside of its folder.")
+@shared_options
+def run(job: Path, **options: Any) -> int:
+    """Run JOB, or go on with its unfinished run.
+
+    What will happen is shown first, and asked for: --yes answers. The same command continues a run that was
+    interrupted, and does nothing where everything is done.
+    """
+    from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
+
+    return work(job, None, WorkOptions(**options))
+
+
+@click.command(epilog=examples("resume last", "resume 20260102-0304 --yes"))
+@click.argument("run_id", metavar="RUN")
+@shared_options
+def resume(run_id: str, **options: Any) -> int:
+    """Go on with RUN: its id, a unique beginning of it, or "last".
+
+    This also goes on with a run that was stopped because too many of its items failed.
+    """
+    from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
+
+    return work(None, run_id, WorkOptions(**options))

@@ -1,0 +1,170 @@
+"""``clerk-batch runs``: what was done, and what failed."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from clerk_runner.cli.text import count, examples, plain, say
+
+__all__ = ["runs"]
+
+
+@click.group()
+def runs() -> None:
+    """Look at runs: the state folder keeps every one of them."""
+
+
+@runs.command("list", epilog=examples("runs list", "runs list --json"))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the runs in it.")
+def list_runs(as_json: bool) -> None:
+    """List all runs, oldest first."""
+    import orjson  # noqa: PLC0415  heavy
+
+    rows = [_row_or_fault(run) for run in _state().list()]
+    if as_json:
+        click.echo(orjson.dumps({"runs": rows}))
+        return
+    if not rows:
+        say("there are no runs yet")
+    for row in rows:
+        if "error" in row:
+            say(f"{row['run']}  unreadable   {row['error']}")
+            continue
+        words = [f"{number:,} {word}" for word, number in row["items"].items() if number and word != "total"]
+        told = f"{count(row['items']['total'], 'row')}{': ' if words else ''}{', '.join(words)}"
+        say(f"{row['run']}  {row['state']:<11}  {row['kind']:<6}  {row['job']}  {told}")
+
+
+@runs.command(epilog=examples("runs show last", "runs show 20260102 --json"))
+@click.argument("run_id", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(run_id: str, as_json: bool) -> None:
+    """Show RUN: what it is, how it stands, and why items failed.
+
+    RUN is an id, a unique beginning of one, or "last".
+    """
+    import orjson  # noqa: PLC0415  heavy
+
+    from clerk_runner.report import outcomes_by_code  # noqa: PLC0415  heavy
+
+    run = _state().find(run_id)
+    row, facts = _row(run), run.facts()
+    outcomes = outcomes_by_code(run.journal_path) if row["state"] != "planned" and facts.kind != "export" else []
+    if as_json:
+        keys = ("state", "code", "message", "items")
+        row["outcomes"] = [dict(zip(keys, outcome, strict=True)) for outcome in outcomes]
+        click.echo(orjson.dumps(row))
+        return
+    created = datetime.datetime.fromtimestamp(facts.created_ms / 1000).astimezone()
+    say(f"run       {facts.id}, {row['state']}, begun {created:%Y-%m-%d %H:%M:%S}")
+    say(f"job       {facts.job!r} ({facts.kind}), {facts.job_file}")
+    say(f"input     {facts.source}" + (f", SHA-256 {facts.fingerprint[:16]}…" if facts.fingerprint else ""))
+    say(f"instance  {facts.instance} ({facts.instance_kind}) at {facts.host}, API version {facts.api_version}")
+    say(f"rows      {', '.join(f'{number:,} {word}' for word, number in row['items'].items())}")
+    for state, code, message, many in outcomes:
+        say(f"  {many:>7,} {state:<10} {code}: {message}")
+    say(f"files     {run.path}")
+
+
+@runs.command(
+    epilog=examples("runs failed last > again.csv", "runs failed last --code invalid_email --count"),
+    short_help="Print the failed rows of RUN as CSV.",
+)
+@click.argument("run_id", metavar="RUN")
+@click.option("--code", help="Only rows that failed with this code.")
+@click.option("--count", "only_count", is_flag=True, help="Print only how many there are.")
+def failed(run_id: str, code: str | None, only_count: bool) -> None:
+    """Print the failed and unresolved rows of RUN as CSV, with the input's own columns.
+
+    Mend them and feed the file back: the columns _status, _code, _message and _trace_id are dropped on input.
+    """
+    import io  # noqa: PLC0415  only here
+
+    from clerk_runner.report import write_failed  # noqa: PLC0415  heavy
+
+    run = _state().find(run_id)
+    with _source(run) as source:
+        # A terminal gets the rows after they were made plain; a file gets them as they are.
+        held = only_count or sys.stdout.isatty()
+        target = io.StringIO() if held else sys.stdout
+        number = write_failed(run.journal_path, source, target, code=code)
+    if only_count:
+        click.echo(number)
+    elif isinstance(target, io.StringIO):
+        click.echo(plain(target.getvalue(), keep="\n\t"), nl=False)
+
+
+def _source(run: Any) -> Any:
+    """The input of a run, as it was when the run began.
+
+    Raises:
+        UsageError: it has none, has not read it yet, or the input changed.
+    """
+    from clerk_jobs.jobfile import load_job  # noqa: PLC0415  heavy
+    from clerk_jobs.rows import open_rows  # noqa: PLC0415  heavy
+    from clerk_runner.errors import UsageError  # noqa: PLC0415  heavy
+
+    facts = run.facts()
+    if facts.kind == "export" or run.state() == "planned":
+        raise UsageError(f"run {facts.id} has no failed rows: it sent nothing", code="no_rows")
+    job: Any = load_job(Path(facts.job_file), facts.overrides, allow_outside=facts.allow_outside)
+    source = open_rows(job.source, job.folder, stdin_copy=run.input_copy, allow_outside=facts.allow_outside)
+    if source.fingerprint != facts.fingerprint:
+        source.close()
+        raise UsageError(
+            f"the input {facts.source} changed since run {facts.id} read it",
+            code="input_changed",
+            hint=f"the rows as they were are in {run.path / 'failed.csv'}",
+        )
+    return source
+
+
+def _state() -> Any:
+    from clerk_runner.credentials import state_home  # noqa: PLC0415  heavy
+    from clerk_runner.folders import StateFolder  # noqa: PLC0415  heavy
+
+    return StateFolder(state_home(os.environ))
+
+
+def _row_or_fault(run: Any) -> dict[str, Any]:
+    """A run's row; one that cannot be read is listed all the same."""
+    import sqlite3  # noqa: PLC0415  heavy
+
+    from clerk_jobs.errors import ClerkBatchError  # noqa: PLC0415  heavy
+
+    try:
+        return _row(run)
+    except (ClerkBatchError, OSError, sqlite3.Error, ValueError) as error:
+        return {"run": run.id, "state": "unreadable", "error": str(error), "run_dir": str(run.path)}
+
+
+def _row(run: Any) -> dict[str, Any]:
+    from msgspec import to_builtins  # noqa: PLC0415  heavy
+
+    from clerk_runner.report import Items, count_items  # noqa: PLC0415  heavy
+
+    facts = run.facts()
+    state = run.state()
+    items = count_items(run.journal_path) if state != "planned" else Items()
+    summary = run.summary() or {}
+    if facts.kind == "export" and summary:
+        # An export has rows instead of items, and they are in its own tables.
+        items = Items(**summary["items"])
+    return {
+        "run": facts.id,
+        "job": facts.job,
+        "kind": facts.kind,
+        "state": state,
+        "items": to_builtins(items),
+        "requests": summary.get("requests", 0),
+        "throttled": summary.get("throttled", 0),
+        "elapsed_s": summary.get("elapsed_s", 0.0),
+        "outputs": summary.get("outputs", []),
+        "run_dir": str(run.path),
+    }

@@ -1,0 +1,317 @@
+"""Calls through the gate: permits, blocks after a 429, and repeats by safety class.
+
+A READ is repeated until Clerk has been unreachable for ten minutes. An IDEMPOTENT call is repeated for a minute from
+the first attempt that may have happened, as a later repeat could overwrite what the application wrote meanwhile. A
+ONCE call is sent once, and its end is told.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import orjson
+
+from clerk_jobs.call import Call, Reply, Safety, Talk
+from clerk_limits.clock import Clock
+from clerk_limits.gate import Gate, Permit
+from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
+from clerk_runner.errors import AccessError, RunnerError, StoppedError
+from clerk_runner.logs import Log
+
+__all__ = ["Exchange", "GaveUp", "Sent", "fatal_error"]
+
+T = TypeVar("T")
+
+OnBlock: TypeAlias = Callable[[dict[str, float]], Awaitable[None]]
+
+UNREACHABLE_S = 600.0
+REPEAT_IDEMPOTENT_S = 60.0
+BACKOFF_BASE_S = 0.5
+BACKOFF_CAP_S = 30.0
+LATENCY_WEIGHT = 0.1
+AGAIN = frozenset({408, 425, 499})
+"""Refusals, beside all from 500 on, that another try may better."""
+UNPROVEN = AGAIN | {409}
+"""Refusals, beside all from 500 on, that do not prove that nothing happened."""
+OF_ONE_ITEM = frozenset(
+    {
+        "missing_organization_permission",
+        "not_a_member_in_organization",
+        "unsupported_country_code",
+        "user_banned",
+        "user_deactivated",
+    }
+)
+"""Codes of a 403 that tell of this call's subject and of no other. Source: Clerk's OpenAPI document 2026-05-12."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """How the one attempt at a ONCE call ended.
+
+    Attributes:
+        end: ``answered`` is definite; ``throttled`` and ``not_sent`` are known not to have happened; ``lost`` is doubt.
+    """
+
+    end: Literal["answered", "throttled", "not_sent", "lost"]
+    reply: Reply | None = None
+    reason: str = ""
+
+
+class GaveUp(StoppedError):  # noqa: N818  a way to stop
+    """An idempotent call was repeated for as long as that is safe."""
+
+
+class Exchange:
+    """Sends calls for one run.
+
+    Args:
+        gate: whose permits every request takes.
+        clock: the gate's clock.
+        log: told of every request at level debug, of every 429 at level warning.
+        speed: divides the waits of ours (CLERK_BATCH_SPEED).
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        gate: Gate,
+        clock: Clock,
+        *,
+        log: Log,
+        speed: float = 1.0,
+    ) -> None:
+        """Start with nothing sent."""
+        self.client = client
+        self.gate = gate
+        self.clock = clock
+        self.requests = 0
+        self.throttled = 0
+        self.stop: RunnerError | None = None
+        """Why nothing more can be sent: Clerk unreachable for ten minutes, or a certificate that is wrong."""
+        self.latency_s: float | None = None
+        """How long an answer takes, in seconds: a mean that forgets; None before the first one."""
+        self.worst_s = 0.0
+        """How long the slowest answer took, in seconds."""
+        self.trouble = ""
+        """What keeps Clerk from answering now, for the progress line; empty while all is well."""
+        self._speed = speed
+        self._on_block: OnBlock | None = None
+        self._down_since: float | None = None
+        self._log = log
+
+    def attach(self, log: Log, on_block: OnBlock) -> None:
+        """Belong to a run from now on: its log, and who remembers the gate's ``blocked_until()`` after a 429."""
+        self._log = log
+        self._on_block = on_block
+
+    async def read(self, call: Call, *, judge: bool = True) -> Reply:
+        """Send a READ or IDEMPOTENT call until a definite answer comes; a refusal is an answer.
+
+        Args:
+            judge: whether an answer that no other call could better (key, plan, version) ends the run.
+
+        Raises:
+            RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
+            GaveUp: an idempotent call got no definite answer for a minute.
+        """
+        assert call.safety is not Safety.ONCE
+        failing_since: float | None = None
+        tries = 0
+        while True:
+            permit = await self.gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
+            try:
+                # Here, because the wait for the permit counts too: a block after a 429 can take an hour.
+                self._give_up(call, failing_since)
+            except GaveUp:
+                permit.give_back()
+                raise
+            sent_at = self.clock.now()
+            attempt = await self._attempt(call, permit)
+            if isinstance(attempt, Answered) and self._definite(call, attempt):
+                if judge and (error := fatal_error(attempt.reply)) is not None:
+                    raise error
+                return attempt.reply
+            if self.stop is not None:
+                raise self.stop
+            if isinstance(attempt, Answered) and attempt.reply.status == 429:
+                continue
+            if failing_since is None and (call.safety is Safety.READ or not isinstance(attempt, NotSent)):
+                failing_since = sent_at
+            self._give_up(call, failing_since)
+            tries += 1
+            await self.pause(tries)
+
+    async def ask(self, call: Call, decode: Decode) -> Reply | None:
+        """Send a READ once; None where no definite answer came, so that the caller may ask for less.
+
+        Args:
+            decode: makes a success's body the reply's value.
+
+        Raises:
+            RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
+        """
+        assert call.safety is Safety.READ
+        permit = await self.gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
+        attempt = await self._attempt(call, permit, decode)
+        if isinstance(attempt, Answered) and self._definite(call, attempt):
+            if (error := fatal_error(attempt.reply)) is not None:
+                raise error
+            return attempt.reply
+        if self.stop is not None:
+            raise self.stop
+        return None
+
+    def _give_up(self, call: Call, failing_since: float | None) -> None:
+        """End a call that has failed for as long as its safety class allows."""
+        if failing_since is None:
+            return
+        horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else UNREACHABLE_S
+        if self.clock.now() - failing_since > horizon_s / self._speed:
+            raise GaveUp(
+                f"{call.operation} got no usable answer for {horizon_s:.0f} s{self.trouble and f': {self.trouble}'}",
+                code="no_answer",
+                hint="resume the run when Clerk answers again",
+            )
+
+    async def converse(self, talk: Talk[T]) -> T:
+        """Carry a conversation through: each call that it yields is read, each reply sent in."""
+        try:
+            call = next(talk)
+            while True:
+                call = talk.send(await self.read(call))
+        except StopIteration as end:
+            value: T = end.value
+            return value
+        finally:
+            talk.close()
+
+    async def once(self, call: Call, permit: Permit) -> Sent:
+        """Send a ONCE call, one time, under a permit that was taken before its intent was written.
+
+        Never raises for the network's sake: the end has to be journalled. Look at ``stop`` afterwards.
+        """
+        attempt = await self._attempt(call, permit)
+        match attempt:
+            case NotSent(reason):
+                return Sent("not_sent", reason=reason)
+            case Lost(reason):
+                return Sent("lost", reason=reason)
+            case Answered(reply) if reply.status == 429:
+                return Sent("throttled", reply)
+            case Answered(reply) if reply.status in UNPROVEN or reply.status >= 500 or 300 <= reply.status < 400:
+                return Sent("lost", reply, f"{reply.status} {reply.code}")
+            case Answered(reply):
+                return Sent("answered", reply)
+
+    async def pause(self, tries: int) -> None:
+        """Wait before another try: uniform between 0 and min(30, 0.5 · 2^tries) seconds, ``tries`` from 1."""
+        bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(tries, 16)) / self._speed
+        await self.clock.sleep(random.uniform(0, bound))  # noqa: S311  spreads load, guards nothing
+
+    async def _attempt(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Attempt:
+        """One request under one permit, whose end is told to the gate."""
+        sent_at = self.clock.now()
+        try:
+            attempt = await self.client.attempt(call, decode)
+        except BaseException:
+            # Cancelled mid-flight: the request may still arrive.
+            self.requests += 1
+            permit.lose()
+            raise
+        elapsed_s = self.clock.now() - sent_at
+        status: int | str
+        match attempt:
+            case NotSent(reason, fatal):
+                permit.give_back()
+                status = reason
+                self._unreachable(reason, fatal=fatal)
+            case Lost(reason):
+                self.requests += 1
+                permit.lose()
+                status = reason
+                self._unreachable(reason, fatal=False)
+            case Answered(reply, _, retry_after, date):
+                self.requests += 1
+                permit.settle()
+                status = reply.status
+                self.worst_s = max(self.worst_s, elapsed_s)
+                known_s = elapsed_s if self.latency_s is None else self.latency_s
+                self.latency_s = known_s + (elapsed_s - known_s) * LATENCY_WEIGHT
+                if reply.status == 429:
+                    await self._throttled(call, permit, retry_after, date)
+                elif not self._definite(call, attempt):
+                    self._unreachable(f"Clerk answers {reply.status} {reply.code}", fatal=False)
+                else:
+                    self._down_since, self.trouble = None, ""
+        self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
+        return attempt
+
+    def _definite(self, call: Call, attempt: Answered) -> bool:
+        """Whether no other try could better this answer."""
+        reply = attempt.reply
+        if reply.status == 429 or reply.status in AGAIN or reply.status >= 500 or reply.code == "resource_locked":
+            return False
+        # A page that was not read to its end is no page; an effect has happened all the same.
+        return attempt.parsed or not reply.ok or call.safety is not Safety.READ
+
+    async def _throttled(self, call: Call, permit: Permit, retry_after: str | None, date: str | None) -> None:
+        self.throttled += 1
+        self._down_since, self.trouble = None, ""
+        wait_s = self.gate.throttled(call.method, call.template, retry_after=retry_after, date=date, permit=permit)
+        self._log.warning("throttled", operation=call.operation, wait_s=round(wait_s, 1))
+        if self._on_block is not None:
+            await self._on_block(self.gate.blocked_until())
+
+    def _unreachable(self, reason: str, *, fatal: bool) -> None:
+        """Note trouble; ten minutes of it without one good answer end the run (``stop``)."""
+        self.trouble = reason
+        now = self.clock.now()
+        if self._down_since is None:
+            self._down_since = now
+        if fatal:
+            self.stop = AccessError(
+                f"nothing can be sent to {self.client.credentials.host}: {reason}",
+                code="tls",
+                hint="check the machine's clock, its certificates and any proxy in between, then resume the run",
+            )
+        elif now - self._down_since > UNREACHABLE_S / self._speed:
+            self.stop = StoppedError(
+                f"{self.client.credentials.host} has not answered for {UNREACHABLE_S / 60:.0f} minutes: {reason}",
+                code="unreachable",
+                hint="resume the run when Clerk answers again",
+            )
+
+
+def fatal_error(reply: Reply) -> RunnerError | None:
+    """The error that ends a run, where an answer means that no other call can succeed either.
+
+    Source: Clerk's error codes; 401 the key, 402 the plan, 403 scope, quota or feature, 400 api_version_invalid. A
+    redirect means that another host than Clerk's answers: it is not followed, as the key is for one host.
+    """
+    said: dict[str, Any] = {"code": reply.code}
+    trace = f" (trace {reply.trace_id})" if reply.trace_id else ""
+    if reply.status == 401:
+        return AccessError(f"Clerk refused the key: {reply.code}{trace}", hint="check CLERK_SECRET_KEY", **said)
+    if reply.status == 403 and reply.code.startswith(("authorization_", "action_blocked")):
+        return AccessError(f"the key may not do this: {reply.code}{trace}", hint="use a key that may", **said)
+    if 300 <= reply.status < 400:
+        return StoppedError(
+            f"the address redirects elsewhere ({reply.status}), and the key is for one host",
+            code="redirected",
+            hint="check CLERK_API_URL and any proxy in between, then resume the run",
+        )
+    if reply.status == 402 or (reply.status == 403 and reply.code not in OF_ONE_ITEM):
+        return StoppedError(
+            f"Clerk's plan or settings do not allow this: {reply.code}{trace}",
+            hint="raise the quota or switch the feature on in the Clerk Dashboard, then resume the run",
+            **said,
+        )
+    if reply.code == "api_version_invalid":
+        return StoppedError(
+            f"Clerk does not know this API version{trace}", hint="set api_version in the job file", **said
+        )
+    return None

@@ -1,0 +1,132 @@
+"""What stands before every write: what will happen, to whom, with which key, and what cannot be undone.
+
+Pure: from facts to lines. Jobs and single calls show the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from clerk_jobs.call import Call
+from clerk_jobs.catalog import Json, Operation
+from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
+from clerk_jobs.catalog.metadata import KINDS, explain_kinds, kinds_of, kinds_written, recommend, replaces
+
+__all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines", "vanishing_keys"]
+
+_SECRET_FIELDS = ("password", "secret", "token", "digest", "signing_key", "code", "certificate", "totp", "backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where a write goes, and by what right.
+
+    Attributes:
+        key: the kind of key, ``development`` or ``production``.
+        scopes: the scopes in force, or that they were bypassed.
+    """
+
+    host: str
+    key: str
+    api_version: str
+    scopes: str
+
+
+def announcement(operation: Operation, call: Call, where: Surroundings) -> Iterator[str]:
+    """The lines, before the question."""
+    yield f"{operation.phrase} ({operation.operation_id})"
+    yield f"  request    {call.method} {call.path}"
+    yield f"  host       {where.host}, {where.key} key, API version {where.api_version}"
+    yield f"  scopes     {where.scopes}"
+    if call.body is not None:
+        yield f"  body       {_summary(call.body)}"
+    if operation.method == "DELETE":
+        yield "  IRREVERSIBLE. It destroys:"
+        yield from (f"    - {line}" for line in destroyed_by(operation.operation_id))
+    for line in consequences_of(operation.operation_id):
+        yield f"  note       {line}"
+    if operation.operation_id == "CreateOrganization" and not _names_creator(call.body):
+        yield "  note       nobody will be its member, because created_by is not given"
+    if operation.deprecated:
+        yield "  note       this operation is deprecated"
+    yield from (f"  {line}" for line in metadata_lines(operation, call.body))
+
+
+def metadata_lines(operation: Operation, body: Json) -> Iterator[str]:
+    """All three kinds of metadata, those that are written marked, and whether they are merged or replaced."""
+    written = kinds_written(body)
+    if not written or not kinds_of(operation):
+        return
+    yield "metadata   the kinds there are, and the one that is written:"
+    yield from (f"  {line}" for line in explain_kinds(written))
+    for kind in written:
+        for key in _keys(body, kind):
+            found = recommend(key)
+            if found is not None and found[0].field != kind:
+                yield f"  {key} looks like {found[0].word}: {found[1]}"
+    replacing = replaces(operation)
+    if replacing:
+        yield f"  it REPLACES {' and '.join(written)} as a whole; what is not sent is gone"
+    elif replacing is False:
+        yield f"  it merges deeply into {' and '.join(written)}; null removes a key, the rest stays"
+
+
+def vanishing_keys(current: Json, body: Json) -> Iterator[str]:
+    """The keys that a replacement would remove, as ``public_metadata.plan``."""
+    if not isinstance(current, Mapping) or not isinstance(body, Mapping):
+        return
+    for kind in kinds_written(body):
+        before, after = current.get(kind), body.get(kind)
+        if isinstance(before, Mapping):
+            kept = after if isinstance(after, Mapping) else {}
+            yield from (f"{kind}.{key}" for key in before if key not in kept)
+
+
+def deletion_id(operation: Operation, call: Call) -> str:
+    """What has to be typed before a DELETE: the id in the path that names what is deleted, else the path's last step.
+
+    Example:
+        >>> from clerk_jobs.catalog import load
+        >>> from clerk_jobs.catalog.prepare import Inputs, prepare
+        >>> totp = load().operation("DeleteTOTP")
+        >>> deletion_id(totp, prepare(totp, Inputs({"user_id": "user_1"})))
+        'user_1'
+    """
+    pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
+    values = [value for template, value in pairs if template.startswith("{")]
+    return values[-1] if values else call.path.rsplit("/", 1)[-1]
+
+
+def _names_creator(body: Json) -> bool:
+    return isinstance(body, Mapping) and bool(body.get("created_by"))
+
+
+def _keys(body: Json, kind: str) -> list[str]:
+    elements = body if isinstance(body, list) else [body]
+    found: dict[str, None] = {}
+    for one in elements:
+        values = one.get(kind) if isinstance(one, Mapping) else None
+        if isinstance(values, Mapping):
+            found |= dict.fromkeys(values)
+    return list(found)
+
+
+def _summary(body: Json) -> str:
+    """The body in a line: names and short values, secrets hidden, arrays counted."""
+    if isinstance(body, list):
+        first = f", the first {_summary(body[0])}" if body else ""
+        return f"{len(body)} items{first}"
+    if not isinstance(body, Mapping):
+        return json.dumps(body, ensure_ascii=False)
+    return ", ".join(f"{name}={_value(name, value)}" for name, value in body.items()) or "empty"
+
+
+def _value(name: str, value: Json) -> str:
+    if any(word in name.lower() for word in _SECRET_FIELDS):
+        return "***"
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text) <= 80 or name in KINDS:
+        return text
+    return f"{text[:77]}..."

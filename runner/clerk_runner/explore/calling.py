@@ -1,0 +1,214 @@
+"""Sending single calls: through the same gate as jobs, repeated by safety class, and never a ONCE call twice.
+
+An interactive call does not wait for long: a permit that is further away than ``max_wait_s`` ends it, and what cannot
+be reached in three tries is said to be out of reach.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from clerk_jobs.call import Call, Reply, Safety
+from clerk_jobs.catalog import Json, ListShape, Operation
+from clerk_limits.clock import Clock, LoopClock
+from clerk_limits.documented import LimitKind, limits_for
+from clerk_limits.gate import Gate, GateOptions, Permit
+from clerk_runner.client import Client
+from clerk_runner.credentials import Credentials
+from clerk_runner.errors import Exit, LeftEarly, RunnerError, StoppedError
+from clerk_runner.exchange import Exchange, Sent
+from clerk_runner.explore.call_journal import CallJournal
+from clerk_runner.explore.paging import Pager
+from clerk_runner.identity import identify
+from clerk_runner.logs import silent_log
+
+__all__ = ["MAX_WAIT_S", "Caller", "MayHaveHappened", "PageRefused", "open_caller"]
+
+MAX_WAIT_S: Final = 30.0
+"""Longest wait for a permit."""
+
+TRIES: Final = 3
+
+
+class MayHaveHappened(RunnerError):  # noqa: N818 (it is no error: nobody knows)
+    """A call that must not happen twice got no answer: it is not sent again."""
+
+    exit = Exit.SOME_FAILED
+
+
+class PageRefused(Exception):  # noqa: N818 (the reply says what went wrong)
+    """A page in the middle of a walk was refused."""
+
+    def __init__(self, reply: Reply) -> None:
+        """Keep Clerk's answer."""
+        super().__init__(reply.code)
+        self.reply = reply
+
+
+class Caller:
+    """Sends calls, one at a time.
+
+    Args:
+        max_wait_s: see ``MAX_WAIT_S``.
+        journal: holds the intents of ONCE calls, and what counts against hourly quotas.
+    """
+
+    def __init__(
+        self, exchange: Exchange, gate: Gate, clock: Clock, journal: CallJournal, *, max_wait_s: float, speed: float
+    ) -> None:
+        """Nothing is sent yet."""
+        self._exchange = exchange
+        self._gate = gate
+        self._clock = clock
+        self._journal = journal
+        self._max_wait_s = max_wait_s
+        self._speed = speed
+        self._charged = False
+
+    @property
+    def requests(self) -> int:
+        """Requests that were sent."""
+        return self._exchange.requests
+
+    async def send(self, call: Call) -> Reply:
+        """Send a call and return Clerk's answer, a refusal too.
+
+        Raises:
+            LeftEarly: the next permit is too far away.
+            StoppedError: Clerk cannot be reached.
+            MayHaveHappened: a ONCE call got no answer.
+        """
+        tries = 0
+        wait_s = self._max_wait_s
+        while True:
+            before_s = self._clock.now()
+            permit = await self._permit(call, wait_s)
+            wait_s -= self._clock.now() - before_s
+            sent = await self._attempt(call, permit)
+            if sent.end == "answered" and sent.reply is not None:
+                return sent.reply
+            if self._exchange.stop is not None:
+                raise self._exchange.stop
+            if sent.end == "throttled":
+                continue  # the gate is closed now: the next permit waits, or is too far away
+            if sent.end == "lost" and call.safety is Safety.ONCE:
+                raise MayHaveHappened(
+                    f"no answer came ({sent.reason}): {call.method} {call.template} may have happened",
+                    code="may_have_happened",
+                    hint="it is not sent again; look before you repeat it",
+                )
+            tries += 1
+            if tries < TRIES:
+                await self._exchange.pause(tries)
+            elif sent.reply is not None:
+                return sent.reply
+            else:
+                raise StoppedError(
+                    f"Clerk gave no answer in {TRIES} tries: {sent.reason}", code="unreachable", hint="try again later"
+                )
+
+    async def pages(self, operation: Operation, call: Call) -> AsyncIterator[Sequence[Json]]:
+        """The rows of every page of a list.
+
+        Raises:
+            PageRefused: Clerk refused a page.
+            StoppedError: an answer does not have the shape of a list.
+        """
+        pager = Pager(operation, call)
+        next_call: Call | None = pager.first()
+        # A page that is asked for again after its cursor died brings rows of the two pages before it.
+        recent: deque[set[str]] = deque(maxlen=2)
+        while next_call is not None:
+            reply = await self.send(next_call)
+            if not reply.ok and not await self._dead(pager):
+                raise PageRefused(reply)
+            rows = _rows(operation, reply) if reply.ok else []
+            yield [row for row in rows if not any(_id(row) in ids for ids in recent)]
+            recent.append({name for row in rows if (name := _id(row)) is not None})
+            next_call = pager.after(rows)
+            if next_call is None and await self._dead(pager):
+                next_call = pager.after_dead_cursor()
+
+    async def _dead(self, pager: Pager) -> bool:
+        """Whether the cursor's user is gone: then a short page, or a refusal, does not mean the end."""
+        check = pager.cursor_check()
+        if check is None:
+            return False
+        reply = await self.send(check)
+        return reply.ok and reply.value == []
+
+    async def _permit(self, call: Call, within_s: float) -> Permit:
+        await self._charge(call)
+        wait_s = self._gate.next_in(call.method, call.template, subject=call.subject)
+        if wait_s is not None and wait_s <= within_s:
+            try:
+                async with asyncio.timeout(within_s + 1.0):
+                    return await self._gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
+            except TimeoutError:
+                pass
+        away = "" if wait_s is None else f" in {wait_s:.0f} s"
+        raise LeftEarly(
+            f"the limit of {call.method} {call.template} allows the next call{away}; nothing was sent",
+            code="limit_reached",
+            hint="clerk-batch limits shows the limits; --max-wait waits for longer",
+        )
+
+    async def _charge(self, call: Call) -> None:
+        """Count what earlier commands spent of an hourly quota, once and only where there is one."""
+        kind = self._exchange.client.credentials.key.kind
+        quotas = [limit for limit in limits_for(call.method, call.template, kind) if limit.kind is LimitKind.QUOTA]
+        if not quotas or self._charged:
+            return
+        self._charged = True
+        instance = await identify(self._exchange, self._exchange.client.credentials)
+        self._journal.instance = instance
+        for name, released in self._journal.spent(instance, self._clock.wall(), kind, speed=self._speed).items():
+            self._gate.charge(name, released)
+
+    async def _attempt(self, call: Call, permit: Permit) -> Sent:
+        if call.safety is not Safety.ONCE:
+            return await self._exchange.once(call, permit)
+        intent = await asyncio.to_thread(self._journal.begin, call, self._clock.wall())
+        sent = Sent("lost", reason="interrupted")
+        try:
+            sent = await self._exchange.once(call, permit)
+        finally:
+            # Even when interrupted: without an end the attempt counts as one whose end nobody knows.
+            self._journal.finish(intent, sent, self._clock.wall())
+        return sent
+
+
+@asynccontextmanager
+async def open_caller(
+    credentials: Credentials, api_version: str, state: Path, *, max_wait_s: float = MAX_WAIT_S
+) -> AsyncIterator[Caller]:
+    """A caller with a connection of its own, closed with the block."""
+    clock = LoopClock()
+    speed = credentials.speed
+    gate = Gate(credentials.key.kind, GateOptions(speed=speed), clock)
+    async with Client(credentials, api_version) as client:
+        exchange = Exchange(client, gate, clock, log=silent_log(), speed=speed)
+        with CallJournal(state) as journal:
+            yield Caller(exchange, gate, clock, journal, max_wait_s=max_wait_s, speed=speed)
+
+
+def _rows(operation: Operation, reply: Reply) -> Sequence[Json]:
+    shape = operation.list_shape or ListShape.ARRAY
+    rows = shape.rows(reply.value)
+    if rows is None:
+        raise StoppedError(
+            f"the answer of {operation} does not have the shape of a list",
+            code="answer_malformed",
+            hint="run it without --all to see the answer",
+        )
+    return rows
+
+
+def _id(row: Json) -> str | None:
+    found = row.get("id") if isinstance(row, Mapping) else None
+    return found if isinstance(found, str) else None

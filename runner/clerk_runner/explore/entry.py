@@ -1,0 +1,149 @@
+"""The one free-form entry: what the words after ``clerk-batch api`` mean.
+
+``read_words`` is pure. It takes the API version out of the words, wherever it stands, and turns everything
+that is no subcommand into one: a tag is listed, ``METHOD /path`` is called, the same with ``help`` is
+shown, other words are asked. A slip in a subcommand's name is suggested and never run.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
+
+from clerk_runner.errors import UsageError
+
+__all__ = ["METHODS", "read_words", "take_version"]
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+_VERSION: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.ya?ml)?")
+_VERSION_OPTIONS: Final = ("--version", "--api-version")
+_HELP: Final = ("-h", "--help", "help")
+# Options of our commands that take a value: the value is no word of the entry.
+_WITH_VALUE: Final = frozenset(
+    {"-d", "--data", "--file", "--query", "-q", "--field", "-p", "--path", "--as", "--confirm", "--limit", "--source"}
+)
+
+
+# Words that begin a sentence and look like a subcommand.
+_SENTENCE: Final = frozenset({"how", "who", "what", "add", "all", "ban", "lock", "unlock", "last", "update", "task"})
+
+
+def take_version(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The API version that is named, if one is, and the words without it; after ``--`` nothing is looked at.
+
+    Raises:
+        UsageError: the option is there without a date.
+
+    Example:
+        >>> take_version(["Users", "version", "2025-11-10.yml"])
+        ('2025-11-10', ['Users'])
+    """
+    version: str | None = None
+    rest: list[str] = []
+    place = 0
+    while place < len(words):
+        word = words[place]
+        following = words[place + 1] if place + 1 < len(words) else ""
+        name, equals, value = word.partition("=")
+        if word == "--":
+            return version, [*rest, *words[place:]]
+        if name in _VERSION_OPTIONS:
+            version = _version(value if equals else following)
+            place += 1 if equals else 2
+        elif word.lower() == "version" and _VERSION.fullmatch(following):
+            version = _version(following)
+            place += 2
+        else:
+            rest.append(word)
+            place += 1
+    return version, rest
+
+
+def read_words(
+    words: Sequence[str],
+    commands: Collection[str],
+    tag_of: Callable[[str], str | None],
+    operation_of: Callable[[str], str | None],
+) -> tuple[str, ...]:
+    """The subcommand, with its arguments, that the words mean; empty where they ask for the usage text.
+
+    Args:
+        commands: the names of the subcommands.
+        tag_of: the tag that a text names, if it names one.
+        operation_of: the operationId that a text names, if it names one.
+
+    Raises:
+        UsageError: a subcommand is misspelt.
+
+    Example:
+        >>> read_words(["GET", "/users", "help"], ["call", "show"], lambda _: None, lambda _: None)
+        ('show', 'GET', '/users')
+    """
+    plain = [word for word in _plain_words(words) if word not in _HELP]
+    if not plain:
+        return ()
+    if words[0] in _HELP and plain[0] in commands:
+        return (plain[0], "--help")
+    if words[0] in commands:
+        return tuple(words)
+    helping = any(word in _HELP for word in words)
+    kept = [word for word in words if word not in _HELP]
+    tag = None if plain[0].startswith("/") else tag_of(" ".join(plain))
+    if tag is not None:
+        options = [word for word in kept if word.startswith("-")]
+        return ("list", tag, *options)
+    return tuple(_free(plain[0], kept, commands, operation_of, helping=helping))
+
+
+def _free(
+    first: str,
+    kept: Sequence[str],
+    commands: Collection[str],
+    operation_of: Callable[[str], str | None],
+    *,
+    helping: bool,
+) -> list[str]:
+    if first.upper() in METHODS and _is_path(kept, first):
+        return [("show" if helping else "call"), first.upper(), *(word for word in kept if word != first)]
+    if first.startswith("/"):
+        return ["list", *kept]
+    operation = operation_of(first)
+    if operation is not None:
+        return ["show", operation, *(word for word in kept if word != first)]
+    near = difflib.get_close_matches(first.lower(), [*commands], 1, 0.75)
+    if near and len(first) > 2 and first.lower() not in _SENTENCE:
+        raise UsageError(
+            f"there is no command {first!r}", code="command_unknown", hint=f"did you mean: clerk-batch api {near[0]}"
+        )
+    return ["ask", *kept, *(["--explain"] if helping else [])]
+
+
+def _is_path(kept: Sequence[str], first: str) -> bool:
+    """Whether a path follows the method; a method in capitals may be followed by a path without its slash."""
+    place = kept.index(first) + 1
+    if place >= len(kept):
+        return False
+    path = kept[place]
+    return path.startswith(("/", "http://", "https://", "v1/")) or (first.isupper() and "/" in path)
+
+
+def _plain_words(words: Sequence[str]) -> list[str]:
+    plain: list[str] = []
+    value_follows = False
+    for word in words:
+        if not value_follows and not (word.startswith("-") and len(word) > 1):
+            plain.append(word)
+        value_follows = word in _WITH_VALUE
+    return plain
+
+
+def _version(text: str) -> str:
+    found = _VERSION.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            "--version takes the date of an API version", code="version_malformed", hint="clerk-batch api versions"
+        )
+    return found[1]

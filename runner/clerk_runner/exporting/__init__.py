@@ -1,0 +1,1 @@
+"""Exports: walkers ask for pages, the spool keeps them, sinks write the output from it."""

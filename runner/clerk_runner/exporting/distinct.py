@@ -1,0 +1,34 @@
+"""Counting different ids exactly enough and in little memory: eight bytes of a digest for each row.
+
+Two ids of two million share a digest by accident once in ten million exports, and such an accident would only show
+one row too few.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+__all__ = ["count_distinct", "digests"]
+
+_SIZE = 8
+_BUCKETS = 64
+
+
+def digests(ids: Iterable[str]) -> bytes:
+    """Eight bytes for each id."""
+    return b"".join([hashlib.blake2b(each.encode(), digest_size=_SIZE).digest() for each in ids])
+
+
+def count_distinct(blobs: Iterable[bytes]) -> int:
+    """How many different digests there are; a bucket at a time becomes a set.
+
+    Example:
+        >>> count_distinct([digests(["user_1", "user_2"]), digests(["user_2"])])
+        2
+    """
+    buckets = [bytearray() for _ in range(_BUCKETS)]
+    for blob in blobs:
+        for place in range(0, len(blob), _SIZE):
+            buckets[blob[place] % _BUCKETS] += blob[place : place + _SIZE]
+    return sum(len(set(memoryview(bucket).cast("Q"))) for bucket in buckets)

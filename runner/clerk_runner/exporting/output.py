@@ -1,0 +1,165 @@
+"""The output file: whole under its name or not at all, for this user alone, and never over what is not ours.
+
+It is written beside its target under a name of its own, synced, described in the journal by size and SHA-256, and
+renamed. So after a crash it can be told whether the rename happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zlib
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from clerk_runner.errors import UsageError
+from clerk_runner.exporting.spool import Spool
+from clerk_runner.folders import RunFolder, StateFolder
+
+__all__ = ["OutputFacts", "is_same", "output_path", "publish", "require_free", "write_partial"]
+
+_COPIED = 4 * 1024 * 1024
+
+
+class OutputFacts(msgspec.Struct, frozen=True):
+    """What an output was when it was whole.
+
+    Attributes:
+        path: absolute.
+        size: in bytes.
+    """
+
+    path: str
+    size: int
+    sha256: str
+
+
+class _Packer(Protocol):
+    def compress(self, data: bytes, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Plain:
+    """Leaves everything as it is."""
+
+    def compress(self, data: bytes, /) -> bytes:
+        return data
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def output_path(folder: Path, text: str, *, run: str, created_ms: int) -> Path:
+    """The job's output with its placeholders filled in; times are those of the run's start, on this machine's clock."""
+    moment = datetime.fromtimestamp(created_ms / 1000).astimezone()
+    filled = {"{date}": f"{moment:%Y-%m-%d}", "{time}": f"{moment:%H%M%S}", "{run}": run}
+    for name, value in filled.items():
+        text = text.replace(name, value)
+    return (folder / text).absolute()
+
+
+def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> None:
+    """Check, before the first request, that the output may take its name.
+
+    Raises:
+        UsageError: the folder cannot be written to, or there is a file that no finished run of this job wrote.
+    """
+    if path.is_dir() or not _can_write(path.parent):
+        raise UsageError(
+            f"the output {path} cannot be written", code="output", hint="its folder must exist and be yours to write to"
+        )
+    if force or not path.exists():
+        return
+    size = path.stat().st_size
+    ours = [facts for run in reversed(state.list()) if (facts := _written_by(run, job)) and facts.path == str(path)]
+    digest = _digest(path) if any(facts.size == size for facts in ours) else None
+    if not any((facts.size, facts.sha256) == (size, digest) for facts in ours):
+        raise UsageError(
+            f"{path} exists, and no run of this job wrote it as it is now",
+            code="output_exists",
+            hint="move it away, put {date} or {run} into output:, or replace it with --force",
+        )
+
+
+def _can_write(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _written_by(run: RunFolder, job: str) -> OutputFacts | None:
+    if run.facts().job != job or run.state() != "done":
+        return None
+    found = run.meta().get("output")
+    return msgspec.convert(found, OutputFacts) if found is not None else None
+
+
+def write_partial(partial: Path, ranges: Iterable[tuple[int, int]], spool: Spool, target: Path) -> OutputFacts:
+    """Write the rows that lie at these places of the spool, in this order, and sync the file."""
+    digest = hashlib.sha256()
+    size = 0
+    # Without a time in it the same rows are the same bytes.
+    packer: _Packer = zlib.compressobj(6, wbits=31) if target.suffix == ".gz" else _Plain()
+    partial.unlink(missing_ok=True)
+    handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as file:
+        for data in _pieces(ranges, spool):
+            packed = packer.compress(data)
+            if packed:
+                digest.update(packed)
+                size += _write_all(file.fileno(), packed)
+        last = packer.flush()
+        digest.update(last)
+        size += _write_all(file.fileno(), last)
+        os.fsync(file.fileno())
+    return OutputFacts(str(target), size, digest.hexdigest())
+
+
+def _pieces(ranges: Iterable[tuple[int, int]], spool: Spool) -> Iterable[bytes]:
+    """The bytes of all ranges, small ones together and large ones in parts."""
+    small: list[bytes] = []
+    gathered = 0
+    for start, length in ranges:
+        for offset in range(start, start + length, _COPIED):
+            part = spool.read(offset, min(_COPIED, start + length - offset))
+            small.append(part)
+            gathered += len(part)
+            if gathered >= _COPIED:
+                yield b"".join(small)
+                small, gathered = [], 0
+    yield b"".join(small)
+
+
+def _write_all(handle: int, data: bytes) -> int:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    return len(data)
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Give a whole file its name."""
+    partial.replace(target)
+    handle = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def is_same(facts: OutputFacts) -> bool:
+    """Whether the file under its name is the one that these facts describe."""
+    path = Path(facts.path)
+    return path.is_file() and path.stat().st_size == facts.size and _digest(path) == facts.sha256
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

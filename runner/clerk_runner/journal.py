@@ -1,0 +1,285 @@
+"""The run's journal: what is to be done, what was begun, and what became of it.
+
+The states of an item (``clerk_jobs.call.State``)::
+
+    pending -> intent -> done | skipped | failed                 known
+                      -> doubt -> done | pending | unresolved    by reading, after the quarantine
+
+``begin`` is durable before its call is sent, ``finish`` before its outcome is reported. All of this runs on the
+writer's thread; a result that arrived is on the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from clerk_jobs.call import Outcome, State
+from clerk_runner import intake
+from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
+from clerk_runner.schema import open_writer
+
+__all__ = ["Doubt", "Intent", "Journal", "OpenItem", "SourceRow"]
+
+T = TypeVar("T")
+
+
+AT_ONCE = 500
+"""Keys or places in one statement; SQLite takes at least 999 variables."""
+
+OPEN_COLUMNS = (
+    "item.seq, item.line, item.offset, item.digest, grp.name, item.alone, item.doubts, item.since_ms, item.revoke"
+)
+
+
+class Journal:
+    """The journal of one run; every method is one durable step."""
+
+    def __init__(self, path: Path, *, durable: bool) -> None:
+        """Open or create it; see ``schema.open_writer`` for what it raises."""
+        self.path = path
+        self._writer = open_writer(path, durable=durable)
+
+    def close(self) -> None:
+        """Finish what was ordered, then close."""
+        self._writer.close()
+
+    async def get(self, name: str) -> Any:
+        """A fact about the run; None where it was never set."""
+
+        def work(db: sqlite3.Connection) -> Any:
+            row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+            return None if row is None else orjson.loads(row[0])
+
+        return await self._writer.run(work)
+
+    async def put(self, **facts: Any) -> None:
+        """Set facts about the run, together."""
+        rows = [(name, orjson.dumps(value)) for name, value in facts.items()]
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+        await self._writer.run(work)
+
+    async def checkpoint(self) -> None:
+        """Bring everything into the main file, so that a lost side file does not make a new journal of this one."""
+        await self._writer.outside(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def ingest(self, rows: Sequence[SourceRow]) -> None:
+        """Take rows of the input in, in order; ``seal`` follows after the last one."""
+        await self._writer.run(lambda db: intake.take_in(db, rows))
+
+    async def seal(self) -> None:
+        """Settle rows that repeat another one, once all are in; see ``intake.seal``."""
+        await self._writer.run(intake.seal)
+
+    async def clear_items(self) -> None:
+        """Forget an ingestion that did not finish; nothing was sent for it."""
+        await self._writer.run(intake.unseal)
+
+    async def match_changed(self, rows: Sequence[SourceRow]) -> None:
+        """Take a changed input in beside what is known, matching rows by key (``--accept-changes``)."""
+        await self._writer.run(lambda db: intake.match_changed(db, rows))
+
+    async def prepare_changes(self) -> None:
+        """Move every known item out of the way of a changed input; see ``intake.prepare_changes``."""
+        await self._writer.run(intake.prepare_changes)
+
+    async def finish_changes(self) -> None:
+        """What the changed input no longer has and nobody sent is skipped; what was sent stays on record."""
+        await self._writer.run(intake.finish_changes)
+
+    async def skip_done_in(self, earlier: Path) -> int:
+        """Skip what an earlier run of the job finished with the same key and payload; returns how many."""
+        return await self._writer.run(lambda db: intake.skip_done_in(db, earlier))
+
+    async def pending(self, after: int, limit: int) -> list[OpenItem]:
+        """The next pending items by their place in the input."""
+
+        def work(db: sqlite3.Connection) -> list[OpenItem]:
+            rows = db.execute(
+                f"SELECT {OPEN_COLUMNS} FROM item JOIN grp ON grp.id = item.grp "  # noqa: S608  a constant
+                "WHERE item.state = 0 AND item.seq > ? ORDER BY item.seq LIMIT ?",
+                (after, limit),
+            )
+            return [_open_item(row) for row in rows]
+
+        return await self._writer.run(work)
+
+    async def groups(self) -> list[str]:
+        """The groups that have pending items."""
+
+        def work(db: sqlite3.Connection) -> list[str]:
+            query = "SELECT name FROM grp WHERE EXISTS (SELECT 1 FROM item WHERE state = 0 AND grp = grp.id)"
+            return [row[0] for row in db.execute(query)]
+
+        return await self._writer.run(work)
+
+    async def seqs_of(self, keys: Sequence[bytes]) -> dict[bytes, int]:
+        """The pending items among these keys."""
+
+        def work(db: sqlite3.Connection) -> dict[bytes, int]:
+            found: dict[bytes, int] = {}
+            for start in range(0, len(keys), AT_ONCE):
+                part = keys[start : start + AT_ONCE]
+                marks = ", ".join("?" * len(part))
+                query = f"SELECT key, seq FROM item WHERE key IN ({marks}) AND state = 0"  # noqa: S608  only marks
+                found.update(db.execute(query, part).fetchall())
+            return found
+
+        return await self._writer.run(work)
+
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Write down what became of items outside an attempt: screened, reconciled."""
+        await self._writer.run(lambda db: _settle(db, outcomes))
+
+    async def begin(self, intent: Intent) -> int:
+        """Write an intent down before its call is sent; returns the attempt's number."""
+
+        def work(db: sqlite3.Connection) -> int:
+            cursor = db.execute(
+                "INSERT INTO attempt(method, template, items, intent_ms, server_ms) VALUES (?, ?, ?, ?, ?)",
+                (intent.method, intent.template, len(intent.seqs), intent.intent_ms, intent.server_ms),
+            )
+            attempt = cursor.lastrowid
+            assert attempt is not None
+            begun = db.executemany(
+                "UPDATE item SET state = ?, attempt = ? WHERE seq = ? AND state = ?",
+                [(State.INTENT, attempt, seq, State.PENDING) for seq in intent.seqs],
+            )
+            # The last line of defence: whoever is not pending here must not be sent to, whatever memory says.
+            if begun.rowcount != len(intent.seqs):
+                raise AssertionError("an item that is not pending was about to be sent")
+            return attempt
+
+        return await self._writer.run(work)
+
+    async def renew(self, attempt: int, intent_ms: int, server_ms: int) -> None:
+        """Move an intent's time forward when its commit took long; nothing was sent under the old one."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE attempt SET intent_ms = ?, server_ms = ? WHERE id = ?",
+                (intent_ms, server_ms, attempt),
+            )
+
+        await self._writer.run(work)
+
+    async def finish(self, attempt: int, ended_ms: int, outcomes: Sequence[Outcome], *, answered: bool) -> None:
+        """Write down how an attempt ended and what became of its items."""
+
+        def work(db: sqlite3.Connection) -> None:
+            row = (ended_ms, answered, attempt)
+            db.execute("UPDATE attempt SET ended_ms = ?, answered = ? WHERE id = ?", row)
+            _settle(db, outcomes)
+
+        await self._writer.run(work)
+
+    async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
+        """Take back an intent that is known not to have been sent; it counts against no quota."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM attempt WHERE id = ?", (attempt,))
+            db.executemany(
+                "UPDATE item SET state = 0, attempt = NULL WHERE seq = ?",
+                [(seq,) for seq in seqs],
+            )
+
+        await self._writer.run(work)
+
+    async def recover(self) -> int:
+        """After a crash every open intent is a doubt; returns how many items that touched."""
+
+        def work(db: sqlite3.Connection) -> int:
+            query = (
+                "UPDATE item SET state = ?, since_ms = coalesce(since_ms, "
+                "(SELECT server_ms FROM attempt WHERE attempt.id = item.attempt)) WHERE state = ?"
+            )
+            return db.execute(query, (State.DOUBT, State.INTENT)).rowcount
+
+        return await self._writer.run(work)
+
+    async def doubts(self) -> list[Doubt]:
+        """Everything in doubt, by attempt, oldest first."""
+
+        def work(db: sqlite3.Connection) -> list[Doubt]:
+            rows = db.execute(
+                f"SELECT attempt.id, attempt.intent_ms, attempt.server_ms, attempt.ended_ms, {OPEN_COLUMNS} "  # noqa: S608
+                "FROM item JOIN grp ON grp.id = item.grp JOIN attempt ON attempt.id = item.attempt "
+                "WHERE item.state = 2 ORDER BY attempt.id, item.seq"
+            )
+            found: dict[int, tuple[tuple[int, int, int, int | None], list[OpenItem]]] = {}
+            for row in rows:
+                found.setdefault(row[0], (row[:4], []))[1].append(_open_item(row[4:]))
+            return [Doubt(*head, tuple(items)) for head, items in found.values()]
+
+        return await self._writer.run(work)
+
+    async def answer_unresolved(self, state: State) -> int:
+        """What the user decided about unresolved items: PENDING sends them again, SKIPPED leaves them."""
+        assert state in (State.PENDING, State.SKIPPED)
+
+        def work(db: sqlite3.Connection) -> int:
+            query = (
+                "UPDATE item SET state = ?, alone = 1, doubts = 0 WHERE state = ? AND offset >= 0 AND grp IS NOT NULL"
+            )
+            return db.execute(query, (state, State.UNRESOLVED)).rowcount
+
+        return await self._writer.run(work)
+
+    async def counts(self) -> Counter[State]:
+        """Items by state."""
+
+        def work(db: sqlite3.Connection) -> Counter[State]:
+            rows = db.execute("SELECT state, count(*) FROM item GROUP BY state")
+            return Counter({State(state): count for state, count in rows})
+
+        return await self._writer.run(work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query of the caller's own."""
+        return await self._writer.run(work)
+
+
+def _open_item(row: Iterable[Any]) -> OpenItem:
+    seq, line, offset, digest, group, alone, doubts, since_ms, revoke = row
+    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke)
+
+
+def _settle(db: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+    names = intake.Names(db)
+    plain: dict[tuple[State, int | None], list[int]] = {}
+    others = []
+    for outcome in outcomes:
+        verdict = names.verdict(outcome.code, outcome.message)
+        if outcome.state is not State.DOUBT and outcome == Outcome(
+            outcome.seq, outcome.state, outcome.code, outcome.message
+        ):
+            plain.setdefault((outcome.state, verdict), []).append(outcome.seq)
+        else:
+            others.append(_columns_of(outcome, verdict))
+    for (state, verdict), seqs in plain.items():
+        for start in range(0, len(seqs), AT_ONCE):
+            part = seqs[start : start + AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            update = f"UPDATE item SET state = ?, verdict = ?, trace = NULL WHERE seq IN ({marks})"  # noqa: S608  marks
+            db.execute(update, (state, verdict, *part))
+    db.executemany(
+        "UPDATE item SET state = ?, verdict = ?, resource = coalesce(?, resource), trace = ?, alone = max(alone, ?), "
+        "revoke = coalesce(?, revoke), doubts = doubts + ?, since_ms = CASE WHEN ? THEN "
+        "  coalesce(since_ms, (SELECT server_ms FROM attempt WHERE attempt.id = item.attempt)) ELSE since_ms END "
+        "WHERE seq = ?",
+        others,
+    )
+
+
+def _columns_of(outcome: Outcome, verdict: int | None) -> tuple[Any, ...]:
+    doubt = outcome.state is State.DOUBT
+    told = (outcome.resource_id, outcome.trace_id, outcome.alone, outcome.revoke)
+    return (outcome.state, verdict, *told, doubt, doubt, outcome.seq)

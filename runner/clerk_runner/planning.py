@@ -1,0 +1,141 @@
+"""The dry run: every row is checked and, unless offline, screened; then the run is played through in virtual time.
+
+It uses the run's own parts on a journal in a temporary folder, so that what it says is what will happen.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clerk_jobs.invite import Drafting, InviteWork
+from clerk_jobs.rows import RowSource
+from clerk_limits.clock import LoopClock
+from clerk_limits.gate import Gate
+from clerk_runner.client import Client
+from clerk_runner.errors import Exit
+from clerk_runner.exchange import Exchange
+from clerk_runner.history import Past
+from clerk_runner.identity import identify
+from clerk_runner.journal import Journal
+from clerk_runner.logs import silent_log
+from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.preview import Known, build_preview
+from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.screening import Screener
+from clerk_runner.source import SourcePayloads, ingest
+from clerk_runner.view import Preview, View
+
+__all__ = ["Plan", "plan_job"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do.
+
+    Attributes:
+        requests: reads that the plan itself sent.
+    """
+
+    preview: Preview
+    requests: int
+    elapsed_s: float
+
+    @property
+    def exit(self) -> Exit:
+        """1 where some rows cannot be sent, so that a pipeline can stop there."""
+        return Exit.SOME_FAILED if self.preview.items.failed else Exit.DONE
+
+    def as_json(self) -> dict[str, Any]:
+        """The plan for scripts; the keys of a run's summary, and the forecast."""
+        preview, forecast = self.preview, self.preview.forecast
+        return {
+            "run": None,
+            "job": preview.job,
+            "kind": "invite",
+            "state": "planned",
+            "items": msgspec.to_builtins(preview.items),
+            "requests": self.requests,
+            "throttled": 0,
+            "elapsed_s": round(self.elapsed_s, 3),
+            "outputs": [],
+            "run_dir": None,
+            "calls": forecast.calls,
+            "ends_s": round(forecast.ends_s, 3),
+            "waits": msgspec.to_builtins(forecast.waits),
+            "limits": forecast.limits,
+            "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
+        }
+
+
+async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
+    """Plan a job; writes nothing, neither to Clerk nor to the state folder's runs.
+
+    Raises:
+        RunnerError: the key, the surroundings or the disk do not allow it.
+        ClerkBatchError: the input is wrong.
+    """
+    check_instance(request.job, request.credentials)
+    began = time.monotonic()
+    try:
+        with _temporary_folder() as folder, opened_source(request, folder / "input") as source:
+            journal = Journal(folder / "plan.db", durable=False)
+            try:
+                preview, requests = await _plan(request, view, source, journal, offline=offline)
+            finally:
+                journal.close()
+    except (sqlite3.Error, OSError) as error:
+        raise disk_error(error) from error
+    return Plan(preview, requests, time.monotonic() - began)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A private folder that leaves nothing behind."""
+    folder = Path(tempfile.mkdtemp(prefix="clerk-batch-plan-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _plan(
+    request: RunRequest, view: View, source: RowSource, journal: Journal, *, offline: bool
+) -> tuple[Preview, int]:
+    drafting, work = Drafting(request.job), InviteWork(request.job)
+    view.stage(f"reading {request.job.source.name}")
+    await ingest(source, drafting, journal.ingest)
+    await journal.seal()
+    clock = LoopClock()
+    kind = request.credentials.key.kind
+    past = Past([], frozenset(), kind, request.gate_options)
+    requests, latency_s = 0, DEFAULT_LATENCY_S
+    if not offline:
+        async with Client(request.credentials, request.job.api_version) as client:
+            gate = Gate(kind, request.gate_options, clock)
+            exchange = Exchange(client, gate, clock, log=silent_log(), speed=request.credentials.speed)
+            instance = await identify(exchange, request.credentials)
+            past = past_of(request, instance, clock.wall())
+            screener = Screener(
+                journal=journal,
+                exchange=exchange,
+                screening=work.screening,
+                drafting=drafting,
+                payloads=SourcePayloads(source, drafting),
+                log=silent_log(),
+                workers=SCREENERS[kind.value],
+            )
+            view.stage("looking up who is invited already")
+            await screener.run()
+            requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
+    known = Known(action="plan", run="", scopes="a plan needs none", screened=not offline, latency_s=latency_s)
+    return await build_preview(request.job, request.credentials, work, journal, past, known), requests

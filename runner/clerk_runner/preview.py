@@ -1,0 +1,82 @@
+"""What a run will do, in numbers: from the journal, and from the same gate in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from dataclasses import dataclass
+
+from clerk_jobs.call import State
+from clerk_jobs.invite import InviteWork
+from clerk_jobs.jobfile import InviteJob
+from clerk_runner.credentials import Credentials
+from clerk_runner.history import Past
+from clerk_runner.journal import Journal
+from clerk_runner.planner import DEFAULT_LATENCY_S, Course, forecast
+from clerk_runner.report import count_items, row_problems
+from clerk_runner.view import Preview
+
+__all__ = ["SHOWN_PROBLEMS", "Known", "build_preview"]
+
+SHOWN_PROBLEMS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a preview says that the journal does not know; see ``view.Preview``."""
+
+    action: str
+    run: str
+    scopes: str
+    screened: bool
+    latency_s: float = DEFAULT_LATENCY_S
+
+
+async def build_preview(
+    job: InviteJob, credentials: Credentials, work: InviteWork, journal: Journal, past: Past, known: Known
+) -> Preview:
+    """Count what the journal holds, and play the rest of the run through."""
+    groups, alone = await journal.read(_groups)
+    counts = await journal.counts()
+    starts_at = time.time()
+    course = Course(
+        lanes=work.lanes,
+        groups=groups,
+        alone=alone,
+        instance=credentials.key.kind,
+        options=past.options,
+        latency_s=known.latency_s,
+    )
+    played = await asyncio.to_thread(forecast, course, starts_at, past.charge)
+    problems, problem_count = row_problems(journal.path, SHOWN_PROBLEMS)
+    return Preview(
+        job=job.name,
+        action=known.action,
+        operation=" and ".join(f"POST {lane.template}" for lane in work.lanes),
+        host=credentials.host,
+        key=f"{credentials.key.kind} key from {credentials.found_in}",
+        api_version=job.api_version,
+        scopes=known.scopes,
+        source=job.source.name,
+        run=known.run,
+        items=count_items(journal.path),
+        screened=known.screened,
+        problems=problems,
+        problem_count=problem_count,
+        doubtful=counts[State.DOUBT],
+        organizations=len(groups) if work.organizations else 0,
+        mails=job.notify.source is True,
+        forecast=played,
+        starts_at=starts_at,
+    )
+
+
+def _groups(db: sqlite3.Connection) -> tuple[dict[str, int], int]:
+    """Pending items by group, and how many of them travel alone."""
+    rows = db.execute(
+        "SELECT grp.name, sum(item.alone = 0), sum(item.alone) FROM item JOIN grp ON grp.id = item.grp "
+        "WHERE item.state = ? GROUP BY item.grp",
+        (State.PENDING,),
+    ).fetchall()
+    return {name: together for name, together, _ in rows}, sum(alone for _, _, alone in rows)

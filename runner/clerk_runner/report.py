@@ -1,0 +1,242 @@
+"""What a run leaves behind: ``results.csv``, ``failed.csv``, ``summary.json``; all rebuilt from the journal.
+
+``results.csv`` has one line for every row of the input. ``failed.csv`` has the input's own columns, so that it can be
+mended and fed back. Neither is needed to resume: a lost one is written again.
+"""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+import orjson
+
+from clerk_jobs.call import State
+from clerk_jobs.errors import InputError
+from clerk_jobs.rows import Row, RowFault, RowSource
+from clerk_runner.schema import open_reader
+from clerk_runner.writer import create_private
+
+__all__ = [
+    "EXTRA_COLUMNS",
+    "Items",
+    "Summary",
+    "count_items",
+    "outcomes_by_code",
+    "row_problems",
+    "write_failed",
+    "write_results",
+]
+
+EXTRA_COLUMNS = ("_status", "_code", "_message", "_trace_id")
+"""What we add to the input's columns; dropped again when the file is fed back."""
+
+WORDS = {
+    State.PENDING: "pending",
+    State.INTENT: "unresolved",
+    State.DOUBT: "unresolved",
+    State.DONE: "done",
+    State.SKIPPED: "skipped",
+    State.FAILED: "failed",
+    State.UNRESOLVED: "unresolved",
+}
+"""What a state is called in a report: an open intent or doubt is what nobody can tell yet."""
+
+ROWS = (
+    "SELECT item.seq, item.line, item.offset, item.state, verdict.code, verdict.message, item.resource, item.trace "
+    "FROM item LEFT JOIN verdict ON verdict.id = item.verdict "
+)
+
+
+class Items(msgspec.Struct, frozen=True, kw_only=True):
+    """How many items stand where; the parts add up to the total."""
+
+    total: int = 0
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unresolved: int = 0
+    pending: int = 0
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """The end of a run, as ``--json`` prints it and ``summary.json`` keeps it.
+
+    Attributes:
+        state: done, failed (some items failed or are unresolved), interrupted, waiting or stopped.
+        requests: all that were sent, reads and repeats too.
+        throttled: how many of them Clerk answered with 429.
+        exit: the exit code that goes with it.
+        error: why the run ended early; None where it did its work.
+        next_permit: when the next permit comes (ISO 8601), where the run left early for it.
+    """
+
+    run: str
+    job: str
+    kind: str
+    state: str
+    items: Items
+    requests: int
+    throttled: int
+    elapsed_s: float
+    outputs: list[str]
+    run_dir: str
+    exit: int = 0
+    repeated: bool = False
+    parent: str | None = None
+    error: dict[str, Any] | None = None
+    next_permit: str | None = None
+
+
+def count_items(journal: Path) -> Items:
+    """Count the items of a journal by what a report calls them."""
+    reader = open_reader(journal)
+    try:
+        counts: dict[str, int] = {}
+        for state, count in reader.execute("SELECT state, count(*) FROM item GROUP BY state"):
+            word = WORDS[State(state)]
+            counts[word] = counts.get(word, 0) + count
+    finally:
+        reader.close()
+    return Items(total=sum(counts.values()), **counts)
+
+
+def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str, int]]:
+    """The commonest reasons: (state, code, one message, how many), most first."""
+    reader = open_reader(journal)
+    try:
+        rows = reader.execute(
+            "SELECT item.state, verdict.code, min(verdict.message), count(*) AS many "
+            "FROM item JOIN verdict ON verdict.id = item.verdict GROUP BY item.state, verdict.code "
+            "ORDER BY many DESC, verdict.code LIMIT ?",
+            (limit,),
+        )
+        return [(WORDS[State(state)], code, message, many) for state, code, message, many in rows]
+    finally:
+        reader.close()
+
+
+def row_problems(journal: Path, limit: int) -> tuple[list[tuple[int, str, str]], int]:
+    """The first failed rows as (line, code, message), and how many there are in all."""
+    reader = open_reader(journal)
+    try:
+        failed = "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ?"
+        count = reader.execute(f"SELECT count(*) {failed}", (State.FAILED,)).fetchone()[0]
+        rows = reader.execute(
+            f"SELECT item.line, verdict.code, verdict.message {failed} ORDER BY item.seq LIMIT ?",
+            (State.FAILED, limit),
+        )
+        return rows.fetchall(), count
+    finally:
+        reader.close()
+
+
+def write_results(journal: Path, path: Path) -> None:
+    """Write one line for every row of the input, in its order: row, line, status, code, message, id."""
+    reader = open_reader(journal)
+    try:
+        with _private_text(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("row", "line", "status", "code", "message", "id"))
+            for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
+                word = WORDS[State(state)]
+                row = (seq, max(line, 0), word, code or "", defused(message or ""), resource or "")
+                writer.writerow(row)
+    finally:
+        reader.close()
+
+
+def write_failed(journal: Path, source: RowSource, file: TextIO, *, code: str | None = None) -> int:
+    """Write the failed and unresolved rows with the input's own columns and ours; returns how many."""
+    reader = open_reader(journal)
+    try:
+        columns = _columns_of(reader, source)
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow((*columns, *EXTRA_COLUMNS))
+        count = 0
+        for found in _failed(reader):
+            seq, line, offset, state, verdict, message, _, trace = found
+            if code is not None and verdict != code:
+                continue
+            ours = (WORDS[State(state)], verdict or "", defused(message or ""), trace or "")
+            writer.writerow((*_cells(source, seq, line, offset, columns), *ours))
+            count += 1
+        return count
+    finally:
+        reader.close()
+
+
+def defused(text: str) -> str:
+    """A text of Clerk's or ours that no spreadsheet takes for a formula.
+
+    Example:
+        >>> defused("=1+1"), defused("gone")
+        ("'=1+1", 'gone')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _failed(reader: sqlite3.Connection) -> Iterator[Any]:
+    states = (State.FAILED, State.UNRESOLVED, State.DOUBT, State.INTENT)
+    return iter(reader.execute(f"{ROWS} WHERE item.state IN (?, ?, ?, ?) ORDER BY item.seq", states))
+
+
+def _cells(source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]) -> list[str]:
+    """The row's own cells as the input had them."""
+    if offset < 0:
+        return [""] * len(columns)
+    try:
+        row = source.read_at(offset, line, seq)
+    except InputError:
+        # The input was changed or removed meanwhile; what became of its rows is told all the same.
+        return [""] * len(columns)
+    if isinstance(row, RowFault):
+        # A ragged row keeps its cells in their places; what is beyond the last column goes with it.
+        cells = [str(field) for field in row.fields]
+        return cells[: len(columns)] + [""] * (len(columns) - len(cells))
+    return [_cell(row.values.get(column)) for column in columns]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _columns_of(reader: sqlite3.Connection, source: RowSource) -> tuple[str, ...]:
+    """The source's columns and, where rows have keys of their own (JSON Lines), those of the rows that are written."""
+    found: dict[str, None] = dict.fromkeys(source.columns)
+    for seq, line, offset, *_ in _failed(reader):
+        try:
+            row = source.read_at(offset, line, seq) if offset >= 0 else None
+        except InputError:
+            break
+        if isinstance(row, Row):
+            found.update(dict.fromkeys(row.values))
+    return tuple(found)
+
+
+@contextmanager
+def _private_text(path: Path) -> Iterator[TextIO]:
+    """A new text file for this user alone, which replaces the old one when it is whole."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.unlink(missing_ok=True)
+    create_private(temporary)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_failed_file(journal: Path, source: RowSource, path: Path) -> int:
+    """``write_failed`` into a file for this user alone."""
+    with _private_text(path) as file:
+        return write_failed(journal, source, file)

@@ -1,0 +1,108 @@
+"""What was asked for, and what a run and its plan have in common before they part."""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clerk_jobs.jobfile import InviteJob
+from clerk_jobs.rows import RowSource, open_rows
+from clerk_limits.gate import GateOptions
+from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
+from clerk_runner.errors import AccessError, StoppedError, UsageError
+from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.history import Past, spent
+
+__all__ = ["SCREENERS", "RunRequest", "check_instance", "disk_error", "opened_source", "past_of"]
+
+SCREENERS = {"production": 16, "development": 4}
+"""Screening reads in flight: enough to use the share of each kind of instance at 0.2 s an answer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What the command line asked for.
+
+    Attributes:
+        folder: the run to resume; None where the job's own run is looked for.
+        unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
+    """
+
+    job: InviteJob
+    job_path: Path
+    credentials: Credentials
+    state: StateFolder
+    overrides: tuple[tuple[str, str], ...] = ()
+    allow_outside: bool = False
+    fresh: bool = False
+    accept_changes: bool = False
+    folder: RunFolder | None = None
+    unresolved: str | None = None
+    max_wait_s: float | None = None
+    max_time_s: float | None = None
+
+    @property
+    def gate_options(self) -> GateOptions:
+        """The job's share of the limits."""
+        limits = self.job.limits
+        return GateOptions(
+            share=limits.share,
+            quota_share=limits.quota_share,
+            per_hour=limits.per_hour,
+            per_day=limits.per_day,
+            speed=self.credentials.speed,
+        )
+
+
+def check_instance(job: InviteJob, credentials: Credentials) -> None:
+    """Check the key's kind against the job's guard, and that a rehearsal is slow enough to prove anything.
+
+    Raises:
+        AccessError: the key is of the other kind.
+        UsageError: the rehearsal is too fast for its quarantine.
+    """
+    kind = credentials.key.kind
+    if job.instance is not None and job.instance != kind:
+        raise AccessError(
+            f"the job is for a {job.instance} instance, and the key from {credentials.found_in} is a {kind} one",
+            code="instance_kind",
+            hint="use the other key, or change instance: in the job file",
+        )
+    if credentials.speed > QUARANTINE_SPEED:
+        raise UsageError(
+            f"CLERK_BATCH_SPEED={credentials.speed:g} shortens the quarantine below what lost answers need",
+            code="speed_refused",
+            hint=f"use at most {QUARANTINE_SPEED}",
+        )
+
+
+def disk_error(error: sqlite3.Error | OSError) -> StoppedError:
+    """What a failing disk or database means for a run."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    said = "the disk is full" if full else str(error)
+    return StoppedError(
+        f"the run's files cannot be written: {said}",
+        code="disk",
+        hint="make room on the disk, then resume the run",
+    )
+
+
+def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
+    """What the runs on record spent of an instance's quotas."""
+    calls = spent(request.state, instance, now_s, speed=request.credentials.speed)
+    runs = frozenset(run.id for run in request.state.list() if run.facts().job == request.job.name)
+    return Past(calls, runs, request.credentials.key.kind, request.gate_options)
+
+
+@contextmanager
+def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource]:
+    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy."""
+    job = request.job
+    copy = stdin_copy if request.folder is None else request.folder.input_copy
+    with open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside) as rows:
+        rows.require(job.columns())
+        yield rows

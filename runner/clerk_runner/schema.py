@@ -1,0 +1,177 @@
+"""The tables of a run's journal, and opening them.
+
+The journal holds digests, positions and ids, never a payload, an address or a secret: what a row says is read back
+from the source by its byte offset, and compared with the digest before it is used.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from clerk_runner.errors import StoppedError, UsageError
+from clerk_runner.writer import SqliteWriter
+
+__all__ = ["JOURNAL_VERSION", "UNIQUE_KEYS", "is_blank", "open_reader", "open_writer"]
+
+JOURNAL_VERSION = 1
+APPLICATION_ID = 0x636C6B62  # "clkb"
+
+UNIQUE_KEYS = "CREATE UNIQUE INDEX item_key ON item(key) WHERE key IS NOT NULL"
+"""Made once the rows are in: sorting a million keys costs a second, keeping them sorted meanwhile costs thirty."""
+
+TABLES = (
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    # A million rows often share a handful of reasons: they are stored once.
+    "CREATE TABLE verdict(id INTEGER PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, UNIQUE(code, message))",
+    "CREATE TABLE grp(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    """
+    CREATE TABLE item(
+        seq INTEGER PRIMARY KEY,
+        line INTEGER NOT NULL,
+        offset INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        grp INTEGER,
+        key BLOB,
+        digest BLOB,
+        alone INTEGER NOT NULL DEFAULT 0,
+        doubts INTEGER NOT NULL DEFAULT 0,
+        attempt INTEGER,
+        since_ms INTEGER,
+        verdict INTEGER,
+        resource TEXT,
+        revoke TEXT,
+        trace TEXT
+    )
+    """,
+    "CREATE INDEX item_open ON item(state, grp, seq) WHERE state IN (0, 1, 2)",
+    """
+    CREATE TABLE attempt(
+        id INTEGER PRIMARY KEY,
+        method TEXT NOT NULL,
+        template TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        intent_ms INTEGER NOT NULL,
+        server_ms INTEGER NOT NULL,
+        ended_ms INTEGER,
+        answered INTEGER NOT NULL DEFAULT 0
+    )
+    """,
+)
+
+
+def open_writer(path: Path, *, durable: bool) -> SqliteWriter:
+    """Open a journal for its one writing process, creating the tables in a new one.
+
+    Args:
+        path: ``run.db``.
+        durable: whether a commit must outlive a power cut: True where effects or hourly quotas are at stake.
+
+    Raises:
+        StoppedError: the file is damaged.
+        UsageError: a newer version of this program wrote it.
+    """
+    fresh = is_blank(path)
+    if not fresh:
+        _check_whole(path)
+    try:
+        writer = SqliteWriter(path, journal_mode="WAL", synchronous="FULL" if durable else "NORMAL")
+    except sqlite3.Error as error:
+        raise _damaged(path) from error
+    if fresh:
+        try:
+            _create(path)
+        except BaseException:
+            writer.close()
+            raise
+    return writer
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a journal was never made whole: no file, an empty one, or one whose first commit a full disk prevented.
+
+    Nothing can have been sent for it: everything is in the main file before the first send.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    try:
+        connection = sqlite3.connect(_read_only(path), uri=True, timeout=30)
+    except sqlite3.Error:
+        return False
+    try:
+        owner = connection.execute("PRAGMA application_id").fetchone()[0]
+        return bool(owner == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0)
+    except sqlite3.Error:
+        return False
+    finally:
+        connection.close()
+
+
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Open a journal for reading beside its writer. It is no other version's, and no symbolic link.
+
+    Raises:
+        StoppedError: the file is damaged.
+        UsageError: a newer version of this program wrote it.
+    """
+    if path.is_symlink():
+        raise _damaged(path)
+    try:
+        connection = sqlite3.connect(_read_only(path), uri=True, timeout=30)
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+        except sqlite3.Error:
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise _damaged(path) from error
+    if application == APPLICATION_ID and version == JOURNAL_VERSION:
+        return connection
+    connection.close()
+    if application == APPLICATION_ID and version > JOURNAL_VERSION:
+        raise UsageError(
+            f"the journal {path} was written by a newer clerk-batch ({version}, this one reads {JOURNAL_VERSION})",
+            code="journal_newer",
+            hint="use the newer clerk-batch for this run",
+        )
+    raise _damaged(path)
+
+
+def _check_whole(path: Path) -> None:
+    """Read the file as a whole before it decides who is sent to; costs a second for a million rows."""
+    connection = open_reader(path)
+    try:
+        sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+    except sqlite3.Error as error:
+        raise _damaged(path) from error
+    finally:
+        connection.close()
+    if not sound:
+        raise _damaged(path)
+
+
+def _create(path: Path) -> None:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        for table in TABLES:
+            connection.execute(table)
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        connection.close()
+
+
+def _damaged(path: Path) -> StoppedError:
+    return StoppedError(
+        f"the journal {path} is damaged, so it cannot tell what was sent already",
+        code="journal_damaged",
+        hint="restore the run folder from a backup, or look at Clerk's own lists before you start the job with --fresh",
+    )

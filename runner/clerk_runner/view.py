@@ -1,0 +1,75 @@
+"""What a run shows while it works; the command line draws it, tests collect it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from clerk_runner.planner import Forecast
+from clerk_runner.report import Items
+
+__all__ = ["Preview", "Progress", "View"]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A snapshot for a bar or a line.
+
+    Attributes:
+        detail: what else is worth knowing now: a wait, a doubt, trouble with Clerk.
+    """
+
+    label: str
+    done: int
+    total: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What will happen, shown before the question.
+
+    Attributes:
+        action: new, continue or change; ``plan`` where nothing will be sent.
+        source: the input's name, for messages.
+        screened: whether Clerk was asked who is invited already.
+        problems: the first failed rows as (line, code, message).
+        problem_count: how many there are.
+        doubtful: items that are looked up before anything is sent again.
+        organizations: how many organizations are invited to, 0 for the instance itself.
+        mails: whether Clerk sends e-mail for it.
+        starts_at: wall time from which the forecast counts.
+    """
+
+    job: str
+    action: str
+    operation: str
+    host: str
+    key: str
+    api_version: str
+    scopes: str
+    source: str
+    run: str
+    items: Items
+    screened: bool
+    problems: list[tuple[int, str, str]]
+    problem_count: int
+    doubtful: int
+    organizations: int
+    mails: bool
+    forecast: Forecast
+    starts_at: float
+
+
+class View(Protocol):
+    """Where a run shows itself."""
+
+    def stage(self, text: str) -> None:
+        """Something longer begins."""
+
+    def preview(self, preview: Preview) -> None:
+        """What will happen, before the question."""
+
+    async def follow(self, read: Callable[[], Progress]) -> None:
+        """Show progress until cancelled."""

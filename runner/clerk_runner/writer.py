@@ -1,0 +1,187 @@
+"""One thread that owns one SQLite connection, and commits in groups.
+
+A commit with ``synchronous=FULL`` costs an fsync: 0.2 ms here, 5-10 ms on a plain disk. So the thread takes all work
+that is waiting (at most ``GROUP``), does it in one transaction, commits once, and only then answers every waiter: what
+``run`` returned is durable. The loop never blocks on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+__all__ = ["GROUP", "SqliteWriter", "create_private"]
+
+T = TypeVar("T")
+
+GROUP = 64
+"""Most pieces of work in one transaction."""
+
+Work = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(slots=True)
+class _Order:
+    work: Work
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+    grouped: bool = True
+
+
+def create_private(path: Path) -> None:
+    """Create a file for this user alone, before anything opens it: SQLite's side files take its mode over.
+
+    A symlink that somebody planted under the name is refused by the system, not followed.
+    """
+    flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    os.close(os.open(path, flags, 0o600))
+
+
+class SqliteWriter:
+    """Runs functions on one connection in one thread; each result is durable when it arrives.
+
+    Args:
+        path: the database; created 0600.
+        journal_mode: WAL for a file with one writer, TRUNCATE where several processes write.
+        synchronous: FULL where a lost commit could repeat an effect, NORMAL for what can be read again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        journal_mode: Literal["WAL", "TRUNCATE"],
+        synchronous: Literal["FULL", "NORMAL", "OFF"],
+    ) -> None:
+        """Open the database and start the thread.
+
+        Raises:
+            sqlite3.Error: the file cannot be opened or is no database.
+        """
+        create_private(path)
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        try:
+            self._connection.execute(f"PRAGMA journal_mode={journal_mode}")
+            self._connection.execute(f"PRAGMA synchronous={synchronous}")
+            self._connection.execute("PRAGMA fullfsync=1")
+            self._connection.execute("PRAGMA cache_size=-16000")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
+        self._next: _Order | None = None
+        self._closed = False
+        self._thread = threading.Thread(target=self._serve, name=f"sqlite {path.name}", daemon=True)
+        self._thread.start()
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Run ``work`` inside a transaction; the future has its result once that is committed.
+
+        The order is placed before this returns, so a waiter that is cancelled does not undo it: an outcome is saved
+        even while its task is being cancelled.
+
+        ``work`` may run twice, the first time rolled back.
+
+        Raises:
+            sqlite3.Error: nothing of it was written, or it was closed; a full disk is ``sqlite3.OperationalError``.
+        """
+        return self._place(work, grouped=True)
+
+    def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The same as ``run``, but outside of any transaction, for what SQLite allows only there."""
+        return self._place(work, grouped=False)
+
+    def close(self) -> None:
+        """Finish what was ordered, then close; safe to call twice."""
+        self._closed = True
+        if self._thread.is_alive():
+            self._orders.put(None)
+            self._thread.join()
+        self._connection.close()
+
+    def _place(self, work: Callable[[sqlite3.Connection], T], *, grouped: bool) -> asyncio.Future[T]:
+        if not self._thread.is_alive() or self._closed:
+            raise sqlite3.ProgrammingError("the journal is closed")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._orders.put(_Order(work, loop, future, grouped))
+        return future
+
+    def _serve(self) -> None:
+        while (group := self._next_group()) is not None:
+            try:
+                results = self._commit(group) if group[0].grouped else [group[0].work(self._connection)]
+            except BaseException as error:  # noqa: BLE001  every waiter learns of it; the thread must not die alone
+                if len(group) == 1:
+                    _answer(group[0], error=error)
+                else:
+                    self._one_by_one(group)
+            else:
+                for order, result in zip(group, results, strict=True):
+                    _answer(order, result=result)
+
+    def _one_by_one(self, group: list[_Order]) -> None:
+        """Do again, each in a transaction of its own, what was rolled back together: one failure is not all."""
+        for order in group:
+            try:
+                (result,) = self._commit([order])
+            except BaseException as error:  # noqa: BLE001  as above
+                _answer(order, error=error)
+            else:
+                _answer(order, result=result)
+
+    def _next_group(self) -> list[_Order] | None:
+        """Wait for work, then take what else is there; None once closed."""
+        first = self._next or self._orders.get()
+        self._next = None
+        if first is None:
+            return None
+        group = [first]
+        while first.grouped and len(group) < GROUP:
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                break
+            if order is None:
+                self._orders.put(None)
+                break
+            if not order.grouped:
+                self._next = order
+                break
+            group.append(order)
+        return group
+
+    def _commit(self, group: list[_Order]) -> list[Any]:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [order.work(connection) for order in group]
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return results
+
+
+def _answer(order: _Order, *, result: Any = None, error: BaseException | None = None) -> None:
+    def deliver() -> None:
+        if order.future.done():
+            return
+        if error is None:
+            order.future.set_result(result)
+        else:
+            order.future.set_exception(error)
+
+    try:
+        order.loop.call_soon_threadsafe(deliver)
+    except RuntimeError:
+        # The loop is closed: nobody waits any more, and the work itself is committed.
+        return
