@@ -1,0 +1,192 @@
+"""Lines for a person: what came back, why a call failed, what a write announces, and tables on a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from clerk_jobs.call import Problem, Reply
+from clerk_jobs.catalog import Catalog, Json, load
+from clerk_jobs.catalog.prepare import Inputs, prepare
+from clerk_runner.cli.api.output import JsonArray, write_table
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, vanishing_keys
+from clerk_runner.explore.answers import failure_lines, found_lines, success_lines, telling_read
+from clerk_runner.explore.sheet import example_call
+
+Api = Callable[..., Result]
+CATALOG = load()
+WHERE = Surroundings("api.clerk.com", "production", "2026-05-12", "write")
+
+
+def said(operation: str, answer: Json, body: Json = None) -> list[str]:
+    chosen = CATALOG.operation(operation)
+    path = {p.name: "id_1" for p in chosen.path_parameters}
+    return list(success_lines(chosen, prepare(chosen, Inputs(path, body=body), check=False), answer))
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "lines"),
+    [
+        ("GetUserList", [], ["Found 0 rows"]),
+        ("GetUserList", [{"object": "user", "id": "user_1"}], ["Found 1 user:", "  user_1: no email"]),
+        (
+            "ListOrganizationMemberships",
+            {
+                "data": [
+                    {
+                        "object": "organization_membership",
+                        "id": "orgmem_1",
+                        "role": "org:admin",
+                        "public_user_data": {"identifier": "a@b.co"},
+                    }
+                ],
+                "total_count": 1,
+            },
+            ["Found 1 organization membership:", "  orgmem_1: a@b.co, org:admin"],
+        ),
+        (
+            "ListWaitlistEntries",
+            {"data": [{"object": "waitlist_entry", "id": "w", "email_address": "a@b.co", "status": "pending"}] * 2},
+            ["Found 2 waitlist entries:", "  w: a@b.co, pending", "  w: a@b.co, pending"],
+        ),
+        ("GetUsersCount", {"object": "total_count", "total_count": 7}, ["Total: 7"]),
+        ("DeleteUser", {"id": "user_1", "object": "user", "deleted": True}, ["Deleted: user_1"]),
+        ("DeleteTOTP", {"user_id": "user_1"}, ["Deleted it"]),
+        ("BanUser", {"object": "user", "id": "user_1"}, ["Done: user_1: no email"]),
+        ("UsersBan", [{"object": "user", "id": "user_1"}, 5], ["Done: 2:", "  user_1: no email", "  5"]),
+        ("ListOrganizationDomains", {"object": "strange"}, ["Found strange"]),
+    ],
+)
+def test_what_came_back(operation: str, answer: Json, lines: list[str]) -> None:
+    assert said(operation, answer) == lines
+
+
+def test_an_answer_without_a_body_is_a_success_all_the_same() -> None:
+    assert said("ChangeProductionInstanceDomain", None, {"home_url": "https://x.io"}) == ["Done:."]
+
+
+def test_the_primary_address_is_the_one_that_is_shown() -> None:
+    addresses: list[Json] = [{"id": "a", "email_address": "first@x.io"}, {"id": "b", "email_address": "main@x.io"}]
+    user: dict[str, Json] = {"object": "user", "id": "user_1", "email_addresses": addresses}
+    assert said("GetUser", user) == ["Found user_1: first@x.io"]
+    assert said("GetUser", {**user, "primary_email_address_id": "b"}) == ["Found user_1: main@x.io"]
+
+
+def test_metadata_that_was_written_is_shown() -> None:
+    answer: Json = {"object": "user", "id": "user_1", "public_metadata": {"plan": "pro"}}
+    assert said("UpdateUserMetadata", answer, {"public_metadata": {"plan": "pro"}}) == [
+        'Updated user user_1: public_metadata={"plan": "pro"}'
+    ]
+
+
+def test_a_long_list_is_cut() -> None:
+    rows: list[Json] = [{"id": f"x_{number}"} for number in range(25)]
+    lines = list(found_lines(rows, 25))
+    assert (lines[0], len(lines), lines[-1]) == ("Found 25 rows:", 22, "  ... and 5 more")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "remedy"),
+    [
+        (400, "bulk_size_exceeded", "send fewer at once"),
+        (422, "form_param_unknown", "clerk-batch api show GetUser tells the fields of this operation"),
+        (422, "form_something", "clerk-batch api show GetUser tells what the operation takes"),
+        (401, "authentication_invalid", "check CLERK_SECRET_KEY"),
+        (418, "teapot", "try again later"),
+    ],
+)
+def test_remedies(status: int, code: str, remedy: str) -> None:
+    problem = Problem(code, "what Clerk says", {"param_name": "limit"})
+    lines = list(failure_lines(CATALOG.operation("GetUser"), Reply(status, None, (problem,), "trace_1")))
+    assert lines == [f"{status} {code} (limit): what Clerk says", "trace id: trace_1", remedy]
+
+
+@pytest.mark.parametrize(
+    ("operation", "command"),
+    [
+        ("CreateInvitation", "clerk-batch api call GET /invitations"),
+        ("CreateBulkInvitations", "clerk-batch api call GET /invitations"),
+        ("InviteWaitlistEntry", "clerk-batch api call GET /waitlist_entries"),
+        ("CreateSAMLConnection", "clerk-batch api call GET /saml_connections --query order_by=-created_at"),
+        ("CreateTestingToken", ""),
+    ],
+)
+def test_the_read_that_tells_what_became_of_a_lost_call(operation: str, command: str) -> None:
+    chosen = CATALOG.operation(operation)
+    assert telling_read(CATALOG, chosen, example_call(chosen)) == command
+
+
+@pytest.mark.parametrize("version", CATALOG.versions)
+def test_every_write_of_every_version_is_announced(version: str) -> None:
+    catalog: Catalog = load(version)
+    for operation in catalog.operations():
+        if operation.method != "GET":
+            call = example_call(operation)
+            lines = list(announcement(operation, call, WHERE))
+            assert lines[0] == f"{operation.phrase} ({operation.operation_id})"
+            assert lines[2] == "  host       api.clerk.com, production key, API version 2026-05-12"
+            assert any("IRREVERSIBLE" in line for line in lines) is (operation.method == "DELETE")
+            if operation.method == "DELETE":
+                assert deletion_id(operation, call) in call.path
+
+
+def test_an_organization_without_a_creator_is_warned_of() -> None:
+    operation = CATALOG.operation("CreateOrganization")
+    lonely, owned = (
+        list(announcement(operation, prepare(operation, Inputs(body=body)), WHERE))
+        for body in ({"name": "Acme"}, {"name": "Acme", "created_by": "user_1"})
+    )
+    warning = "  note       nobody will be its member, because created_by is not given"
+    assert warning in lonely
+    assert warning not in owned
+
+
+def test_secrets_are_not_announced_and_long_values_cut() -> None:
+    operation = CATALOG.operation("CreateUser")
+    body: Json = {"password": "correct horse", "username": "a" * 200}
+    line = next(
+        line for line in announcement(operation, prepare(operation, Inputs(body=body)), WHERE) if "body" in line
+    )
+    assert "correct horse" not in line
+    assert "password=***" in line
+    assert line.endswith("...")
+
+
+def test_arrays_are_counted() -> None:
+    operation = CATALOG.operation("CreateBulkInvitations")
+    body: Json = [{"email_address": "a@b.co", "public_metadata": {"stripe_id": "x"}}] * 2
+    lines = list(announcement(operation, prepare(operation, Inputs(body=body)), WHERE))
+    assert any('2 items, the first email_address="a@b.co"' in line for line in lines)
+    assert any("stripe_id looks like private" in line for line in lines)
+
+
+def test_keys_that_a_replacement_removes() -> None:
+    current: Json = {"public_metadata": {"a": 1, "b": 2}, "private_metadata": {"c": 3}}
+    body: dict[str, Any] = {"public_metadata": {"b": 5}, "private_metadata": None}
+    assert list(vanishing_keys(current, body)) == ["public_metadata.a", "private_metadata.c"]
+    assert list(vanishing_keys(None, body)) == []
+
+
+class TestTerminal:
+    @pytest.fixture(autouse=True)
+    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Whoever reads sits at a terminal."""
+        monkeypatch.setattr("clerk_runner.cli.api.output._terminal", lambda: True)
+
+    def test_a_table_has_headers(self, capsys: pytest.CaptureFixture[str]) -> None:
+        write_table(("tag", "operations"), [("Users [bold]", "35")])
+        assert capsys.readouterr().out.split() == ["tag", "operations", "Users", "[bold]", "35"]
+
+    def test_json_is_indented(self, run_api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+        text = run_api("tags", "--json").stdout
+        assert text.startswith('{\n  "version"')
+        with JsonArray() as array:
+            array.extend([1, {"a": 2}])
+        assert json.loads(capsys.readouterr().out) == [1, {"a": 2}]
+        with JsonArray():
+            pass
+        assert capsys.readouterr().out == "[]\n"

@@ -1,0 +1,273 @@
+"""What people see, line by line; nothing from a file or from Clerk moves their cursor."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import io
+import re
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from clerk_limits.clock import run_virtual
+from clerk_runner.cli import terminal
+from clerk_runner.cli.bar import Bar
+from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, summary_lines
+from clerk_runner.planner import Forecast, Wait
+from clerk_runner.report import Items, Summary
+from clerk_runner.view import Preview, Progress
+
+START_S = 1_800_000_000.0
+HOSTILE = "\x1b[2J\x1b[1;1H\x07\r\x9b31m\u202eevil\nnext"
+
+LIMIT = (
+    "invitations-bulk: bucket 22, refill 22/h; window 22 of 25 per hour, the rest left to your application; "
+    "limits: {quota_share: 1.0} takes all"
+)
+
+PREVIEW = Preview(
+    job="beta",
+    action="new",
+    operation="POST /invitations/bulk and POST /invitations",
+    host="api.clerk.com",
+    key="production key from /home/me/site/.env.local",
+    api_version="2026-05-12",
+    scopes="write",
+    source="people.csv",
+    run="20260102-030405-abcd",
+    items=Items(total=2431, pending=2400, failed=31),
+    screened=True,
+    problems=[(7, "invalid_email", "An email address must have an @-sign.")],
+    problem_count=31,
+    doubtful=0,
+    organizations=0,
+    mails=True,
+    forecast=Forecast(
+        calls={"invitations": 600, "invitations-bulk": 180},
+        ends_s=24_000.0,
+        waits=[Wait("bulk", 10.0 + 3600 * number, 3500.0, 305 * (number + 1)) for number in range(8)],
+        limits=[LIMIT],
+    ),
+    starts_at=START_S,
+)
+
+SUMMARY = Summary(
+    run="20260102-030405-abcd",
+    job="beta",
+    kind="invite",
+    state="failed",
+    items=Items(total=10, done=7, failed=2, unresolved=1),
+    requests=14,
+    throttled=0,
+    elapsed_s=75.0,
+    outputs=[],
+    run_dir="/home/me/.local/state/clerk-batch/runs/20260102-030405-abcd",
+    exit=1,
+)
+
+
+def changed(**values: Any) -> str:
+    return "\n".join(preview_lines(dataclasses.replace(PREVIEW, **values)))
+
+
+def summed(**values: Any) -> str:
+    return "\n".join(summary_lines(msgspec.structs.replace(SUMMARY, **values), []))
+
+
+def test_a_preview_says_what_will_happen() -> None:
+    text = changed()
+    for part in (
+        "run 'beta' (20260102-030405-abcd)",
+        "  operation  POST /invitations/bulk and POST /invitations",
+        "  host       api.clerk.com, API version 2026-05-12",
+        "  key        production key from /home/me/site/.env.local",
+        "  scopes     write",
+        "  input      people.csv: 2,431 rows",
+        "  rows       2,400 to invite, 31 failed",
+        "  calls      600 invitations, 180 invitations-bulk",
+        "  time       6 h 40 min, done about ",
+        "  wait       and 3 more",
+        f"  limit      {LIMIT}",
+        "  people.csv:7: invalid_email: An email address must have an @-sign.",
+        "  … and 30 more failed rows",
+        "  2,400 invitations will be created; each is an e-mail to a real person and cannot be unsent",
+    ):
+        assert part in text.splitlines() or part in text
+    assert text.count("  wait ") == terminal.SHOWN_WAITS + 1
+
+
+def test_a_preview_names_what_is_special() -> None:
+    assert changed(run="").startswith("plan of 'beta'")
+    assert changed(action="continue").startswith("go on with 'beta'")
+    assert "go on, with changes, with 'beta'" in changed(action="change")
+    assert "Clerk was not asked" in changed(screened=False)
+    assert "Clerk sends no e-mail for them" in changed(mails=False)
+    assert "cannot be unsent" not in changed(mails=False)
+    assert "to         3 organizations" in changed(organizations=3)
+    doubtful = changed(items=Items(total=10, pending=4, done=1, unresolved=5), doubtful=3)
+    assert "doubt      3 looked up" in doubtful
+    assert "2 unresolved" in doubtful
+    empty = changed(items=Items(), forecast=Forecast({}, 0.0, [], []), problems=[], problem_count=0)
+    assert "nothing to do" in empty
+    assert "will be created" not in empty
+
+
+@pytest.mark.parametrize(
+    ("values", "lines"),
+    [
+        ({}, ["next   clerk-batch runs failed 20260102-030405-abcd", "on-unresolved"]),
+        ({"state": "interrupted"}, ["next   clerk-batch resume 20260102-030405-abcd"]),
+        ({"state": "waiting"}, ["next   clerk-batch resume"]),
+        ({"state": "done", "items": Items(total=10, done=10)}, ["10 rows: 10 done, 0 failed"]),
+        ({"repeated": True}, ["done, nothing to do again: run 20260102-030405-abcd of 'beta'"]),
+        ({"error": {"message": "the disk is full", "hint": "make room"}}, ["  the disk is full", "  make room"]),
+    ],
+)
+def test_a_summary_says_how_it_stands_and_what_is_next(values: dict[str, Any], lines: list[str]) -> None:
+    text = summed(**values)
+    assert [line for line in lines if line not in text] == []
+    assert "14 requests, 0 throttled, 1 min 15 s" in text
+
+
+def test_a_finished_run_asks_for_nothing() -> None:
+    assert "next" not in summed(state="done", items=Items(total=10, done=10))
+
+
+class Screen(io.StringIO):
+    """A terminal as wide as a punched card."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(monkeypatch: pytest.MonkeyPatch, lines: list[str], columns: int) -> list[str]:
+    screen = Screen()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show_lines(lines)
+    return screen.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("columns", [80, 100, 132])
+def test_lines_fit_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    outcomes = [("failed", "invalid_email", "An email address must have an @-sign, and this one has none at all.", 2)]
+    found = shown(monkeypatch, [*preview_lines(PREVIEW), *summary_lines(SUMMARY, outcomes)], columns)
+    assert max(map(len, found)) <= columns
+    assert "".join(LIMIT.split()) in "".join("".join(found).split())
+    below = next(line for number, line in enumerate(found) if found[number - 1].startswith("  limit"))
+    assert below.startswith(" " * 13) or columns == 132
+
+
+def test_lines_stay_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
+    show_lines(preview_lines(PREVIEW))
+    assert f"  limit      {LIMIT}" in capsys.readouterr().out.splitlines()
+
+
+def test_a_terminal_of_no_width_shows_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(shown(monkeypatch, preview_lines(PREVIEW), 1)) < 100
+
+
+def test_no_text_from_elsewhere_moves_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
+    preview = dataclasses.replace(PREVIEW, job=HOSTILE, source=HOSTILE, key=HOSTILE, problems=[(1, HOSTILE, HOSTILE)])
+    error = {"message": HOSTILE, "hint": HOSTILE}
+    summary = msgspec.structs.replace(SUMMARY, job=HOSTILE, run_dir=HOSTILE, error=error)
+    lines = [*preview_lines(preview), *summary_lines(summary, [(HOSTILE, HOSTILE, HOSTILE, 1)])]
+    for columns in (80, 200):
+        assert all(line.isprintable() for line in shown(monkeypatch, lines, columns))
+    assert len(shown(monkeypatch, lines, 10_000)) == len(lines)
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        began = asyncio.get_running_loop().time()
+
+        def read() -> Progress:
+            done = int(asyncio.get_running_loop().time() - began) // 25
+            return Progress("inviting", done, 4, HOSTILE)
+
+        async with asyncio.TaskGroup() as group:
+            follower = group.create_task(TerminalView(bars=False).follow(read), name="follower")
+            await asyncio.sleep(60)
+            follower.cancel()
+
+    run_virtual(scenario())
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert all(line.isprintable() for line in lines)
+    told = [line.partition(" ")[2].partition(",")[0] for line in lines]
+    assert told == [f"inviting: {done} of 4" for done in (0, 1, 2)]
+
+
+def drawn(width: int, *snapshots: Progress) -> str:
+    file = io.StringIO()
+    console = Console(file=file, width=width, force_terminal=True, color_system=None, legacy_windows=False)
+    with Bar(console) as bar:
+        for snapshot in snapshots:
+            bar.show(snapshot)
+    # The last drawing: before it the cursor went up to the first line of the one before.
+    return re.split(r"\x1b\[1A\x1b\[2K|\x1b\[\?25.|\r", file.getvalue())[-2]
+
+
+def test_a_bar_has_room_for_what_is_worth_knowing() -> None:
+    detail = "1,530 invited, 8 failed, checking 3 doubtful invitations at 14:02:10"
+    bar, below = drawn(80, Progress("inviting", 1538, 2431, detail)).strip("\n").splitlines()[-2:]
+    assert "1538/2431" in bar
+    assert "inviting ━━━━━" in bar
+    assert below.rstrip() == f"  {detail}"
+
+
+def test_a_bar_is_cut_and_not_wrapped() -> None:
+    text = drawn(60, Progress("inviting", 1, 2, "long " * 50))
+    assert text.count("long") < 12
+    assert "…" in text
+
+
+def test_a_bar_shows_no_markup_and_moves_no_cursor() -> None:
+    text = drawn(200, Progress("[red]x[/red]", 1, 2, HOSTILE))
+    assert "[red]x[/red]" in text
+    assert "\x07" not in text
+    assert "\\x1b[2J" in text
+
+
+def test_a_bar_is_followed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Progress] = []
+
+    class Collected:
+        def __enter__(self) -> Collected:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def show(self, now: Progress) -> None:
+            seen.append(now)
+
+    monkeypatch.setattr("clerk_runner.cli.bar.Bar", Collected)
+
+    async def scenario() -> None:
+        async with asyncio.TaskGroup() as group:
+            numbers = iter(range(1000))
+            view = TerminalView(bars=True)
+            follower = group.create_task(view.follow(lambda: Progress("x", next(numbers), 9)), name="follower")
+            await asyncio.sleep(1.1)
+            follower.cancel()
+
+    run_virtual(scenario())
+    assert [now.done for now in seen] == list(range(7))
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    now = time.time()
+    assert len(terminal.clock_time(now)) == 5
+    assert terminal.clock_time(now + 3 * 86_400).startswith("20")
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False)])
+def test_only_a_yes_is_one(monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert terminal.ask("Send?") is answer

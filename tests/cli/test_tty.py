@@ -1,0 +1,190 @@
+"""A run on a real terminal: the question, the bar, Ctrl-C once and twice."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from clerk_testing.commands import Workplace, write_people
+from clerk_testing.simulated import SimulatedClerk, simulated_clerk
+
+JOB = 'name: beta\nkind: invite\nsource: people.csv\nemail: "{email}"\n'
+PATIENCE_S = 60
+LAUNCH = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""Makes the terminal that of the new session: without it Ctrl-C would be a character like any other."""
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+class Terminal:
+    """A command on a terminal of its own, and everything that it wrote there."""
+
+    def __init__(self, place: Workplace, *arguments: str) -> None:
+        self._main, side = os.openpty()
+        termios.tcsetwinsize(side, (40, 80))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, *place.program, *arguments],
+            cwd=place.folder,
+            env={**place.environment, "TERM": place.variables.get("TERM", "xterm")},
+            stdin=side,
+            stdout=side,
+            stderr=side,
+            start_new_session=True,
+        )
+        os.close(side)
+        self.seen = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._main, text.encode())
+
+    def wait_for(self, pattern: str) -> None:
+        """Read until a pattern was written since the last such wait."""
+        read, until_s = "", time.monotonic() + PATIENCE_S
+        while not re.search(pattern, read):
+            assert time.monotonic() < until_s, self.seen
+            ready, _, _ = select.select([self._main], [], [], 1)
+            if ready:
+                try:
+                    new = os.read(self._main, 65_536).decode(errors="replace")
+                except OSError:
+                    pytest.fail(f"ended without {pattern!r}: {self.seen}")
+                read += new
+                self.seen += new
+
+    def end(self, again: str = "") -> int:
+        """Read to the end; returns the exit code.
+
+        Args:
+            again: typed once more where nothing comes: a signal between the question and the wait for its answer is
+                seen after that answer alone.
+        """
+        while True:
+            if again and not select.select([self._main], [], [], 2)[0]:
+                self.type(again)
+            try:
+                new = os.read(self._main, 65_536)
+            except OSError:
+                break
+            if not new:
+                break
+            self.seen += new.decode(errors="replace")
+        return self.process.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._main)
+
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def clerk() -> Iterator[SimulatedClerk]:
+    with simulated_clerk("--key=sk_live_tty", "--speed=60", "--latency=300ms") as running:
+        yield running
+
+
+@pytest.fixture
+def place(tmp_path: Path, clerk: SimulatedClerk) -> Workplace:
+    write_people(tmp_path / "people.csv", [f"person{number}@example.com" for number in range(400)])
+    (tmp_path / "job.yaml").write_text(JOB, encoding="utf-8")
+    return Workplace(tmp_path, {**clerk.environment, "CLERK_BAPI_SCOPES": "write", "CLERK_BATCH_SPEED": "60"})
+
+
+@pytest.fixture
+def open_terminal(place: Workplace) -> Iterator[Open]:
+    with ExitStack() as stack:
+
+        def opened(*arguments: str, **variables: str) -> Terminal:
+            terminal = Terminal(Workplace(place.folder, {**place.variables, **variables}), *arguments)
+            stack.callback(terminal.close)
+            return terminal
+
+        yield opened
+
+
+def invited(clerk: SimulatedClerk) -> int:
+    return sum(map(len, clerk.effects("CreateInvitation").values()))
+
+
+@pytest.mark.parametrize(("typed", "code"), [(CTRL_C, 130), (CTRL_D, 130), ("n\n", 3), ("\n", 3), ("maybe\nn\n", 3)])
+def test_anything_but_a_yes_sends_nothing(
+    open_terminal: Open, place: Workplace, clerk: SimulatedClerk, typed: str, code: int
+) -> None:
+    terminal = open_terminal("run", "job.yaml")
+    terminal.wait_for(r"Send these invitations\? \[y/N\]: ")
+    terminal.type(typed)
+    assert terminal.end(again=typed) == code
+    assert "nothing was sent" in terminal.seen
+    assert "Traceback" not in terminal.seen
+    assert invited(clerk) == 0
+    assert list((place.state / "runs").iterdir()) == []
+
+
+def test_ctrl_c_drains_and_tells_how_to_go_on(open_terminal: Open, place: Workplace, clerk: SimulatedClerk) -> None:
+    terminal = open_terminal("run", "job.yaml")
+    terminal.wait_for(r"\[y/N\]: ")
+    terminal.type("y\n")
+    terminal.wait_for(r"[1-9]\d* invited")
+    terminal.type(CTRL_C)
+    terminal.wait_for("stopping; Ctrl-C again ends at once")
+    assert terminal.end() == 130
+    assert "interrupted: run " in terminal.seen
+    assert f"clerk-batch resume {place.only_run().name}" in terminal.seen
+    done = int(re.findall(r"400 rows: (\d+) done", terminal.seen)[-1])
+    assert done == invited(clerk) > 0
+
+
+def test_a_second_ctrl_c_ends_at_once_and_the_next_run_looks_up_what_was_cut_off(
+    place: Workplace, clerk: SimulatedClerk, open_terminal: Open
+) -> None:
+    with simulated_clerk("--key=sk_live_tty", "--speed=60", "--latency=3s", "--effect=early") as slow:
+        terminal = open_terminal("run", "job.yaml", "--yes", CLERK_API_URL=slow.address)
+        terminal.wait_for("0 invited")
+        until_s = time.monotonic() + PATIENCE_S
+        while invited(slow) == 0 and time.monotonic() < until_s:
+            select.select([], [], [], 0.05)
+        terminal.type(CTRL_C)
+        terminal.wait_for("stopping; Ctrl-C again ends at once")
+        began = time.monotonic()
+        terminal.type(CTRL_C)
+        assert terminal.end() == 130
+        assert time.monotonic() - began < 2.5
+        assert "interrupted: run " in terminal.seen
+        again = open_terminal("run", "job.yaml", "--yes", CLERK_API_URL=slow.address)
+        again.wait_for(r"checking \d+ doubtful invitations at \d\d:\d\d:\d\d")
+        again.type(CTRL_C)
+        again.wait_for("stopping")
+        again.type(CTRL_C)
+        assert again.end() == 130
+        assert max(map(len, slow.effects("CreateInvitation").values())) == 1
+
+
+def test_failed_rows_on_a_terminal_move_no_cursor(open_terminal: Open, place: Workplace) -> None:
+    place.write("people.csv", 'email,cohort\n"not\x1b[2J an address",c1\n')
+    assert place.run("run", "job.yaml", "--yes").code == 1
+    assert "\x1b[2J" in place.run("runs", "failed", "last").out
+    terminal = open_terminal("runs", "failed", "last")
+    assert terminal.end() == 0
+    assert "not\\x1b[2J an address" in terminal.seen
+    assert "\x1b[2J" not in terminal.seen
+
+
+def test_a_terminal_that_cannot_redraw_gets_lines(open_terminal: Open, place: Workplace) -> None:
+    write_people(place.folder / "people.csv", ["jane@example.com"])
+    terminal = open_terminal("run", "job.yaml", "--yes", TERM="dumb")
+    assert terminal.end() == 0
+    assert re.search(r"\d\d:\d\d:\d\d inviting: 1 of 1, 1 invited", terminal.seen)
+    assert "1 row: 1 done, 0 failed" in terminal.seen
+    assert "\x1b" not in terminal.seen

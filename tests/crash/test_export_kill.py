@@ -1,0 +1,67 @@
+"""kill -9 at random moments of an export: the file is the one of an undisturbed run, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clerk_testing.commands import Workplace
+from clerk_testing.simulated import SimulatedClerk, simulated_clerk
+
+USERS = 12_000
+JOB = """\
+name: everybody
+kind: export
+list: users
+output: users.jsonl
+page_size: 100
+limits: {share: 1.0}
+"""
+
+
+def workplace_of(folder: Path, clerk: SimulatedClerk) -> Workplace:
+    folder.mkdir()
+    workplace = Workplace(folder, {**clerk.environment, "CLERK_BATCH_SPEED": "20"})
+    workplace.write("job.yaml", JOB)
+    return workplace
+
+
+def killed(workplace: Workplace, after_s: float) -> bool:
+    """Start the run and kill it; False where it ended before."""
+    process = workplace.start("run", "job.yaml", "--json")
+    try:
+        process.communicate(timeout=after_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return True
+    return False
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("shape", ["uniform", "clumped:1500", "burst:4h"])
+def test_a_killed_export_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path, shape: str) -> None:
+    options = ("--key=sk_live_x", f"--users={USERS}", f"--user-created={shape}", "--speed=20", "--latency=0.1-0.5s")
+    with simulated_clerk(*options) as clerk:
+        whole = workplace_of(tmp_path / "whole", clerk)
+        assert whole.run("run", "job.yaml", "--json").code == 0
+        broken = workplace_of(tmp_path / "broken", clerk)
+        draw = random.Random(shape)
+        kills = sum(killed(broken, draw.uniform(0.6, 3.0)) for _ in range(8))
+        ended = broken.run("run", "job.yaml", "--json")
+        assert ended.code == 0, ended.err
+        report = clerk.report()
+    assert kills >= 3
+    assert report["throttled"] == 0
+    expected = (whole.folder / "users.jsonl").read_bytes()
+    assert (broken.folder / "users.jsonl").read_bytes() == expected
+    rows = [json.loads(line) for line in expected.splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == USERS
+    keys = [(row["created_at"], row["id"]) for row in rows]
+    assert keys == sorted(keys)
+    assert not list(broken.folder.glob(".*partial"))
