@@ -21,6 +21,7 @@ from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_limits.gate import Gate
+from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
@@ -33,7 +34,7 @@ from clerk_runner.identity import identify
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log, open_log, silent_log
-from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
+from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
@@ -274,6 +275,9 @@ class _Run:
             exchange=exchange,
             work=self._work,
             payloads=self._payloads,
+            sizes=CallSizes(
+                self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options
+            ),
             counts=await journal.counts(),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
@@ -281,7 +285,6 @@ class _Run:
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._credentials.speed,
-                most_items=most_items(self._request.gate_options),
             ),
             log=log,
         )

@@ -23,6 +23,7 @@ from clerk_jobs.invite import Lane
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Permit
+from clerk_runner.call_size import RESERVE, CallSizes
 from clerk_runner.errors import LeftEarly, RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent, fatal_error
 from clerk_runner.feed import Feed
@@ -30,7 +31,7 @@ from clerk_runner.journal import Doubt, Intent, Journal, OpenItem
 from clerk_runner.logs import Log
 from clerk_runner.work import Payloads, Work
 
-__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "RESERVE", "Engine", "EngineOptions", "Status"]
+__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "Engine", "EngineOptions", "Status"]
 
 INTENT_LIFE_S = 5.0
 """Longest time between an intent and its send."""
@@ -38,8 +39,6 @@ DOUBTS_IN_A_ROW = 3
 """Lost answers after which a lane waits until one of them is settled."""
 DOUBTS_PER_ITEM = 5
 """How often one item may get into doubt before a person has to look at it."""
-RESERVE = 5
-"""Permits of the single lane's hour that are kept for re-sends while the bulk lane has work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,6 @@ class EngineOptions:
         stop_after: how many failed items stop the run.
         max_wait_s: leave when the next permit is further away.
         max_time_s: leave after this long.
-        most_items: most items in one call; None where the lanes alone say how many.
         drain_s: how long calls in flight may take to end once the run is leaving.
     """
 
@@ -60,7 +58,6 @@ class EngineOptions:
     max_wait_s: float | None = None
     max_time_s: float | None = None
     speed: float = 1.0
-    most_items: int | None = None
     drain_s: float = 30.0
 
 
@@ -89,6 +86,7 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
+        sizes: how many items a call may carry; it asks the exchange's gate.
     """
 
     def __init__(
@@ -98,6 +96,7 @@ class Engine:
         exchange: Exchange,
         work: Work,
         payloads: Payloads,
+        sizes: CallSizes,
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
@@ -108,6 +107,7 @@ class Engine:
         self._clock: Clock = exchange.clock
         self._work = work
         self._payloads = payloads
+        self._sizes = sizes
         self._options = options
         self._feed = Feed(journal, counts[State.PENDING])
         self._log = log
@@ -192,7 +192,10 @@ class Engine:
     async def _lane(self, lane: Lane) -> None:
         alone = self._takes_alone(lane)
         while await self._has_work(lane, alone=alone):
-            size = self._call_size(lane)
+            size, wait_s = self._next_call(lane)
+            if not size:
+                await self._wait_for_room(lane, wait_s)
+                continue
             permit = await self._permit(lane, size)
             if permit is None:
                 continue
@@ -226,17 +229,25 @@ class Engine:
             await self._wait_for_change()
         return False
 
-    def _call_size(self, lane: Lane) -> int:
-        """Most items in the lane's next call: its permit is for no more, and none may be for what cannot come."""
-        most = lane.size if self._options.most_items is None else min(lane.size, self._options.most_items)
-        return min(most, max(self._feed.left, 1))
+    def _next_call(self, lane: Lane) -> tuple[int, float]:
+        """Items of the lane's next call, see ``CallSizes.ask``: its permit is for no more than will be sent."""
+        carries = self._feed.carries(lane.size, alone=self._takes_alone(lane))
+        return self._sizes.ask(lane, carries, self._spare(lane))
+
+    async def _wait_for_room(self, lane: Lane, wait_s: float) -> None:
+        """Let time pass until the job's own limits may have room for the lane."""
+        self._waiting[lane.name] = wait_s
+        try:
+            await self._wait_for_change(min(wait_s, 1.0))
+        finally:
+            self._waiting.pop(lane.name, None)
 
     async def _permit(self, lane: Lane, size: int) -> Permit | None:
         """A permit for one call of the lane; None where the wait was called off."""
         spare = self._spare(lane)
         gate = self._exchange.gate
         acquire = asyncio.ensure_future(gate.acquire("POST", lane.template, items=size, spare=spare))
-        called_off = asyncio.ensure_future(self._called_off(lane, spare))
+        called_off = asyncio.ensure_future(self._called_off(lane, size, spare))
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)
             if acquire.done():
@@ -254,10 +265,9 @@ class Engine:
         both = len(self._work.lanes) > 1
         return RESERVE if both and lane.size == 1 and not self._feed.urgent and self._feed.left > RESERVE else 0
 
-    async def _called_off(self, lane: Lane, spare: int) -> None:
+    async def _called_off(self, lane: Lane, size: int, spare: int) -> None:
         """Ends when waiting for the lane's permit has lost its sense: a drain, or other work than it was for."""
-        alone = self._takes_alone(lane)
-        while not self._draining.is_set() and self._feed.has(alone=alone) and self._spare(lane) == spare:
+        while not self._draining.is_set() and self._spare(lane) == spare and self._next_call(lane)[0] == size:
             self._waiting[lane.name] = self._exchange.gate.next_in("POST", lane.template, spare=spare)
             await self._wait_for_change()
 

@@ -54,6 +54,7 @@ class RunRequest:
             quota_share=limits.quota_share,
             per_hour=limits.per_hour,
             per_day=limits.per_day,
+            early_release_s=limits.early_release,
             speed=self.credentials.speed,
         )
 

@@ -315,10 +315,21 @@ def test_a_refusal_that_no_other_call_could_better_stops_all_lanes(
 
 def test_a_job_of_fewer_than_ten_an_hour_sends_smaller_calls(tmp_path: Path) -> None:
     limits = GateOptions(share=1.0, quota_share=1.0, per_hour=4)
-    play = Play(tmp_path, [""] * 9, limits=limits, options={"most_items": 4})
+    play = Play(tmp_path, [""] * 9, limits=limits)
     play.run()
     assert play.states == {State.DONE: 9}
     assert 7200 <= play.start_s - 1_800_000_000.0 < 7300
+    everybody_once(play)
+
+
+@pytest.mark.parametrize("lanes", ["both", "single", "bulk"])
+@pytest.mark.parametrize("groups", [[""] * 105, ["org_a", "org_b", "org_c"] * 35])
+def test_what_is_free_of_the_jobs_own_hour_is_used_whole(tmp_path: Path, lanes: str, groups: list[str]) -> None:
+    limits = GateOptions(share=1.0, quota_share=1.0, per_hour=25)
+    play = Play(tmp_path, groups, job=f"lanes: {lanes}\n", limits=limits)
+    play.run()
+    assert play.states == {State.DONE: 105}
+    assert 4 * 3600 <= play.start_s - 1_800_000_000.0 < 4 * 3600 + 60
     everybody_once(play)
 
 
