@@ -21,7 +21,7 @@ from clerk_limits.allowance import allowance
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, limits_for
 from clerk_limits.gate import Gate, GateOptions
 
-__all__ = ["RESERVE", "CallSizes", "quota_name"]
+__all__ = ["RECHECK_S", "RESERVE", "CallSizes", "quota_name"]
 
 RESERVE = 5
 """Permits of the single lane's hour that are kept for re-sends while the bulk lane has work."""
@@ -47,12 +47,11 @@ class CallSizes:
         self._most = min(own, default=None)
         self._least = 1 if self._most is None else _least(self._most, lanes, instance, options)
 
-    def ask(self, lane: Lane, carries: int, spare: int) -> tuple[int, float]:
+    def ask(self, lane: Lane, carries: int) -> tuple[int, float]:
         """What to ask for now.
 
         Args:
             carries: items that the lane's next call would carry if nothing limited it; those of one organization.
-            spare: permits of the lane's quota to leave untouched.
 
         Returns:
             The items of the call and 0.0; or, where the job's own limits have no room for one that is worth it, 0 and
@@ -62,9 +61,6 @@ class CallSizes:
             # Nothing counts items, so a call may grow while it waits.
             return (lane.size if carries else 0), 0.0
         most = min(carries, self._most)
-        quota_s = self._gate.next_in("POST", lane.template, spare=spare)
-        if quota_s is None or quota_s > 0:
-            return 0, RECHECK_S if quota_s is None else quota_s
         least = min(self._least, most) if lane.size > 1 else 1
         size = min(most, self._gate.items_free())
         if size >= least:

@@ -232,7 +232,7 @@ class Engine:
     def _next_call(self, lane: Lane) -> tuple[int, float]:
         """Items of the lane's next call, see ``CallSizes.ask``: its permit is for no more than will be sent."""
         carries = self._feed.carries(lane.size, alone=self._takes_alone(lane))
-        return self._sizes.ask(lane, carries, self._spare(lane))
+        return self._sizes.ask(lane, carries)
 
     async def _wait_for_room(self, lane: Lane, wait_s: float) -> None:
         """Let time pass until the job's own limits may have room for the lane."""
@@ -245,8 +245,7 @@ class Engine:
     async def _permit(self, lane: Lane, size: int) -> Permit | None:
         """A permit for one call of the lane; None where the wait was called off."""
         spare = self._spare(lane)
-        gate = self._exchange.gate
-        acquire = asyncio.ensure_future(gate.acquire("POST", lane.template, items=size, spare=spare))
+        acquire = asyncio.ensure_future(self._exchange.permit("POST", lane.template, items=size, spare=spare))
         called_off = asyncio.ensure_future(self._called_off(lane, size, spare))
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)

@@ -15,7 +15,7 @@ from clerk_jobs.invite import Lane
 from clerk_limits.clock import VirtualClock, run_virtual
 from clerk_limits.documented import InstanceKind, LimitScope
 from clerk_limits.gate import Gate, GateOptions
-from clerk_runner.call_size import RESERVE, CallSizes, quota_name
+from clerk_runner.call_size import RECHECK_S, RESERVE, CallSizes, quota_name
 
 __all__ = ["DEFAULT_LATENCY_S", "Course", "Forecast", "Wait", "forecast"]
 
@@ -109,6 +109,7 @@ class _Play:
         self._lanes = course.lanes
         # Names make no difference to time: how many groups have so many items left.
         self._groups = Counter(count for count in course.groups.values() if count)
+        self._has_own = course.options.per_hour is not None or course.options.per_day is not None
         self._alone = course.alone
         self._latency_s = course.latency_s
         self._sizes = CallSizes(course.lanes, gate, course.instance, course.options)
@@ -160,12 +161,17 @@ class _Play:
                 self._found.quota_used = self._quota_used()
 
     async def _room(self, lane: Lane, *, alone: bool) -> int:
-        """Wait until the job's own limits have room for a call, and say for one of how many items; 0 is for none."""
+        """Wait until the job's own limits have room for a call, and say for one of how many items; 0 is for none.
+
+        Where it has such limits, after the wait for the quota: meanwhile the other lane uses the room.
+        """
         while carries := self._carries(lane.size, alone=alone):
-            size, wait_s = self._sizes.ask(lane, carries, self._spare(lane))
-            if size:
-                return size
-            await self._clock.sleep(wait_s)
+            wait_s = self._gate.next_in("POST", lane.template, spare=self._spare(lane)) if self._has_own else 0.0
+            if wait_s == 0.0:
+                size, wait_s = self._sizes.ask(lane, carries)
+                if size:
+                    return size
+            await self._clock.sleep(RECHECK_S if wait_s is None else wait_s)
         return 0
 
     def _carries(self, size: int, *, alone: bool) -> int:

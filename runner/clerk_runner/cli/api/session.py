@@ -185,7 +185,10 @@ class CallSession:
 
     async def _carry_out(self, operation: Operation, call: Call, credentials: Credentials, where: Surroundings) -> int:
         wait_s = self._options.max_wait_s
-        async with open_caller(credentials, self.catalog.version, self._state.home, max_wait_s=wait_s) as caller:
+        invites = (call.template,) if call.method == "POST" else ()
+        async with open_caller(
+            credentials, self.catalog.version, self._state.home, invites=invites, max_wait_s=wait_s
+        ) as caller:
             if operation.method != "GET":
                 await self._announce(caller, operation, call, where)
                 self._confirm(operation, call)
