@@ -115,7 +115,7 @@ class _Play:
         self._sizes = CallSizes(course.lanes, gate, course.instance, course.options)
         self._left = self._alone + sum(course.groups.values())
         self._total = self._left
-        self._names = {lane.name: quota_name(lane, course.instance) for lane in course.lanes}
+        self._names: dict[str, str] = {lane.name: quota_name(lane, course.instance) for lane in course.lanes}
         self._found = Forecast()
 
     async def run(self) -> Forecast:
