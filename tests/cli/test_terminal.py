@@ -267,6 +267,31 @@ def test_a_bar_is_followed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [now.done for now in seen] == list(range(7))
 
 
+def test_a_bar_of_which_nothing_changes_is_drawn_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    class Collected:
+        def __enter__(self) -> Collected:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def show(self, _: Progress) -> None:
+            drawn.append(asyncio.get_running_loop().time())
+
+    monkeypatch.setattr("clerk_runner.cli.bar.Bar", Collected)
+
+    async def scenario() -> None:
+        follower = asyncio.ensure_future(TerminalView(bars=True).follow(lambda: Progress("x", 1, 9, "waiting")))
+        await asyncio.sleep(3600)
+        follower.cancel()
+        await asyncio.wait([follower])
+
+    run_virtual(scenario())
+    assert 3500 < len(drawn) < 3700
+
+
 def test_a_time_of_another_day_has_its_date() -> None:
     now = time.time()
     assert len(terminal.clock_time(now)) == 5

@@ -21,6 +21,7 @@ from clerk_runner.view import Preview, Progress
 __all__ = ["TerminalView", "ask", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
 
 BAR_S = 0.2
+IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
 NARROWEST = 40
@@ -59,9 +60,14 @@ class TerminalView:
 
         with Bar() as bar:
             try:
+                last, pause_s = None, BAR_S
                 while True:
-                    bar.show(read())
-                    await asyncio.sleep(BAR_S)
+                    now = read()
+                    bar.show(now)
+                    # While nothing happens the clock of the bar is all that moves.
+                    pause_s = min(pause_s * 2, IDLE_BAR_S) if now == last else BAR_S
+                    last = now
+                    await asyncio.sleep(pause_s)
             finally:
                 bar.show(read())
 
