@@ -21,7 +21,6 @@ from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
-from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
@@ -274,7 +273,6 @@ class _Run:
             exchange=exchange,
             work=self._work,
             payloads=self._payloads,
-            sizes=CallSizes(self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options),
             counts=await journal.counts(),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,

@@ -1,4 +1,4 @@
-"""Waiting for an hour's quota, an hour of a minute: the plan comes true, and waiting is cheap, told and interruptible."""
+"""Waiting for an hour's quota, an hour of a minute: the plan comes true; the wait is cheap, told and interruptible."""
 
 from __future__ import annotations
 
