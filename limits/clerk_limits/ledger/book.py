@@ -277,7 +277,9 @@ class Book:
         room = min(own_room, _part(self._cap(connection, ask), factor) - used) - ask.spare
         granted = min(ask.most, room - self._needed_before(connection, ask))
         if closed_s > 0 or granted < ask.least:
-            self._queue(connection, now, ask, wanted=max(0, min(ask.most, own_room)))
+            # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
+            claims = own_room > 0 and room + ask.spare < ask.least
+            self._queue(connection, now, ask, wanted=min(ask.most, own_room) if claims else 0)
             wait_s = self._wait_s(connection, now, ask, ask.least - room)
             later = closed_s if wait_s is None and closed_s > 0 else wait_s
             return Answer(0, 0, used, None if later is None else max(later, closed_s), foreign)

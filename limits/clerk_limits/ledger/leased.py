@@ -188,7 +188,7 @@ class LeasedWindow:
             self._expected_at_s = math.inf if answer.wait_s is None else now_s + answer.wait_s
             wait_s = max(_LONG_S if answer.wait_s is None else answer.wait_s, _SOON_S / self._speed)
             most_s = _POLL_S / self._speed if answer.unsettled else _LONG_S
-            self._ask_again_at_s = now_s + min(wait_s, most_s) * (1.0 + jitter * 0.1)
+            self._ask_again_at_s = now_s + min(wait_s, most_s) + jitter * _SOON_S / self._speed
         self._refilled()
 
     def expires_at(self, now_s: float) -> float | None:
