@@ -24,8 +24,10 @@ DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
 _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
-_SOON_S = 0.03
+_SOON_S = 0.02
 """Shortest time between two asks that were in vain, before `speed`: what returns meanwhile comes at once."""
+_SPREAD_S = 0.01
+"""Those who wait for the same moment ask within so many seconds after it, before `speed`."""
 _LONG_S = 30.0
 """Longest time without asking: the machine may have slept, and its clock may have been set."""
 
@@ -188,7 +190,8 @@ class LeasedWindow:
             self._expected_at_s = math.inf if answer.wait_s is None else now_s + answer.wait_s
             wait_s = max(_LONG_S if answer.wait_s is None else answer.wait_s, _SOON_S / self._speed)
             most_s = _POLL_S / self._speed if answer.unsettled else _LONG_S
-            self._ask_again_at_s = now_s + min(wait_s, most_s) * (1.0 + jitter * 0.1)
+            # Spread over a moment, not over a part of the wait: after ten seconds that would be one of them.
+            self._ask_again_at_s = now_s + min(wait_s, most_s) + jitter * _SPREAD_S / self._speed
         self._refilled()
 
     def expires_at(self, now_s: float) -> float | None:
