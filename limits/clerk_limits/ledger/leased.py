@@ -151,15 +151,17 @@ class LeasedWindow:
         """A response came: free again one period from then."""
         head_start_s = self._spec.early.head_start(slot.taken_at_s, now_s)
         self._end(slot, self._after_response_s - head_start_s, self._after_response_s)
+        self._expect(now_s + self._after_response_s - head_start_s)
 
     def lose(self, slot: Slot, now_s: float) -> None:
         """No response will come: held for as long as the request may still arrive."""
-        del now_s
         self._end(slot, self._after_loss_s, self._after_loss_s)
+        self._expect(now_s + self._after_loss_s)
 
     def give_back(self, slot: Slot) -> None:
-        """Nothing was sent: free at once."""
+        """Nothing was sent: free at once, so whoever waits may ask."""
         self._end(slot, None, 0.0)
+        self._ask_again_at_s = -math.inf
 
     def charge(self, ended_at_s: float, amount: int = 1) -> None:
         """Not for a shared window: what was spent elsewhere is in the ledger already."""
@@ -215,6 +217,12 @@ class LeasedWindow:
         self._open -= slot.amount
         for lease, amount in slot.parts:
             self._bring(lease, amount, hold_s, spent_s)
+
+    def _expect(self, back_at_s: float) -> None:
+        """A permit of ours comes back then: the ledger, asked while it was under way, could not know when."""
+        if back_at_s < self._ask_again_at_s:
+            self._ask_again_at_s = back_at_s
+            self._refilled()
 
     def _bring(self, lease: int, amount: int, hold_s: float | None, spent_s: float) -> None:
         spec = self._spec
