@@ -27,7 +27,7 @@ TICKET_S = 1.0
 """A ticket lives for so long after its holder asked last, before `speed`."""
 CAP_S = 15.0
 """So long after it asked last, a process counts among those at work, before `speed`."""
-_ROUND_S = 0.02
+_ROUND_S = 0.01
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
 
 
