@@ -21,7 +21,7 @@ from typing import NamedTuple
 from clerk_limits.aimd import WHOLE, Shrunk, factor_at, shrink
 from clerk_limits.ledger.storage import Storage
 
-__all__ = ["Answer", "Ask", "Block", "Book", "Moment", "Return", "Trade"]
+__all__ = ["NAMES_S", "Answer", "Ask", "Block", "Book", "Moment", "Return", "Trade"]
 
 TICKET_S = 1.0
 """A ticket lives for so long after its holder asked last, before `speed`."""
@@ -217,8 +217,16 @@ class Book:
     def _identify(self, connection: sqlite3.Connection) -> None:
         """Be somebody in this file; a file that was made anew knows nobody."""
         if self._holder_in is not connection:
-            values = (self._pid, self._label)
-            self._holder = connection.execute("INSERT INTO holder (pid, label) VALUES (?, ?)", values).lastrowid or 0
+            # Names are for people: those of processes that have long gone, and of which nothing counts, are dropped.
+            connection.execute(
+                "DELETE FROM holder WHERE since_wall < ? AND id NOT IN (SELECT holder FROM lease)",
+                (self._now.wall_s - NAMES_S,),
+            )
+            values = (self._pid, self._label, self._now.wall_s)
+            self._holder = (
+                connection.execute("INSERT INTO holder (pid, label, since_wall) VALUES (?, ?, ?)", values).lastrowid
+                or 0
+            )
             self._holder_in = connection
 
     def _forget(self, connection: sqlite3.Connection, now: Moment) -> None:

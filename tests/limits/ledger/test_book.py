@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from clerk_limits.ledger.book import Answer, Ask, Book, Moment, Return
+from clerk_limits.ledger.book import NAMES_S, Answer, Ask, Book, Moment, Return
 
 PERIOD_S = 10.0
 GUARD_S = 0.02
@@ -215,6 +215,16 @@ def test_a_quota_that_survived_a_boot_is_free_by_the_wall_clock(folder: Path) ->
     book(folder, durable=True).trade(Moment(500.0, 1000.0), [returned(0, 10)], ())
     after = book(folder, durable=True, boot="boot-2")
     assert after.trade(Moment(1.0, 1000.0 + AFTER_S + 0.1), (), [ask()]).answers[0].granted == 10
+
+
+def test_the_names_of_processes_that_have_long_gone_are_dropped(folder: Path) -> None:
+    one = book(folder, label="old")
+    one.trade(Moment(0.0, 0.0), (), ())
+    one.storage.close()
+    late = book(folder, label="new")
+    late.trade(Moment(1.0, NAMES_S + 1.0), (), ())
+    names = late.storage.connection().execute("SELECT label FROM holder").fetchall()
+    assert names == [("new",)]
 
 
 # ------------------------------------------------------------------ any history at all
