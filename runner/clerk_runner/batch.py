@@ -274,9 +274,7 @@ class _Run:
             exchange=exchange,
             work=self._work,
             payloads=self._payloads,
-            sizes=CallSizes(
-                self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options
-            ),
+            sizes=CallSizes(self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options),
             counts=await journal.counts(),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,

@@ -141,4 +141,3 @@ def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> 
         error=told,
         next_permit=error.until if isinstance(error, LeftEarly) else None,
     )
-

@@ -13,7 +13,9 @@ from clerk_runner.cli.text import examples
 __all__ = ["plan"]
 
 
-@click.command(epilog=examples("plan invites.yaml", "plan invites.yaml --offline --json", "plan invites.yaml --per-hour 50"))
+@click.command(
+    epilog=examples("plan invites.yaml", "plan invites.yaml --offline --json", "plan invites.yaml --per-hour 50")
+)
 @click.argument("job", type=click.Path(path_type=Path))
 @click.option("--offline", is_flag=True, help="Read nothing from Clerk: who is invited already is then unknown.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
