@@ -7,7 +7,6 @@ shown, other words are asked. A slip in a subcommand's name is suggested and nev
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
@@ -113,6 +112,8 @@ def _free(
     operation = operation_of(first)
     if operation is not None:
         return ["show", operation, *(word for word in kept if word != first)]
+    import difflib  # noqa: PLC0415 (only words that name nothing need it)
+
     near = difflib.get_close_matches(first.lower(), [*commands], 1, 0.75)
     if near and len(first) > 2 and first.lower() not in _SENTENCE:
         raise UsageError(
