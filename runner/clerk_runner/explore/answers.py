@@ -43,7 +43,7 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
     if operation.list_shape is not None:
         rows = operation.list_shape.rows(answer)
         if rows is not None:
-            yield from found_lines(rows, len(rows))
+            yield from found_lines(operation, rows, len(rows))
             return
     if isinstance(answer, Mapping):
         if answer.get("deleted") is True:
@@ -61,17 +61,25 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
     elif isinstance(answer, list):
         yield f"{verb} {len(answer)}:"
         yield from _rows(answer, len(answer))
+    elif operation.method == "DELETE":
+        yield f"Deleted: {call.path.rsplit('/', 1)[-1]}"
     else:
-        yield f"{verb}."
+        yield f"{verb.removesuffix(':')}."
 
 
-def found_lines(rows: Sequence[Json], count: int) -> Iterator[str]:
-    """How many rows there are, and the key fields of the first of them."""
+def found_lines(operation: Operation, rows: Sequence[Json], count: int) -> Iterator[str]:
+    """How many rows a list has, and the key fields of the first of them."""
     kinds = {str(row.get("object")) for row in rows if isinstance(row, Mapping)} - {"None"}
-    noun = kinds.pop().replace("_", " ") if len(kinds) == 1 else "row"
+    noun = kinds.pop() if len(kinds) == 1 else _row_of(operation)
     plural = noun if count == 1 else noun[:-1] + "ies" if noun.endswith("y") else f"{noun}s"
-    yield f"Found {count} {plural}" + (":" if rows else "")
+    yield f"Found {count} {plural.replace('_', ' ')}" + (":" if rows else "")
     yield from _rows(rows, count)
+
+
+def _row_of(operation: Operation) -> str:
+    """What a list is called after: the last word of its path that is no parameter, alone."""
+    *_, last = (step for step in operation.path.split("/") if not step.startswith("{"))
+    return last[:-3] + "y" if last.endswith("ies") else last.removesuffix("s")
 
 
 def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
@@ -84,6 +92,8 @@ def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
         yield f"trace id: {reply.trace_id}"
     known = [_REMEDIES[problem.code] for problem in reply.problems if problem.code in _REMEDIES]
     remedy = known[0] if known else _REMEDIES_BY_STATUS.get(reply.status, "try again later")
+    if operation.method == "DELETE" and reply.status == 404:
+        remedy = f"it is gone already, or never was: {remedy}"
     if "api show" in remedy:
         remedy = remedy.replace("api show", f"api show {operation.operation_id}")
     yield remedy

@@ -7,10 +7,11 @@ send.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -26,16 +27,19 @@ from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
 from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
-from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, vanishing_keys
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
 from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
 from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
-from clerk_runner.explore.code import as_code, as_command
+from clerk_runner.explore.code import as_code
 from clerk_runner.explore.paging import more_hint
+from clerk_runner.explore.replacing import loss_lines, read_before
 from clerk_runner.safety import Consent, Scope, require_consent, require_scopes, scope_line
 
 __all__ = ["CallSession", "needed_scopes", "refusal"]
 
 MAX_FINDINGS = 20
+
+T = TypeVar("T")
 
 
 class CallSession:
@@ -53,7 +57,6 @@ class CallSession:
         self._consent = Consent(
             yes=options.yes, admin=options.admin, ask=prompt.ask_yes if prompt.interactive() else None
         )
-        self._under_way: Operation | None = None
         self._credentials: Credentials | None = None
         self._granted: dict[Scope, bool] = {}
         self.answer: Json = None
@@ -83,19 +86,14 @@ class CallSession:
         if not self._options.sends:
             self._show_only(self._prepared(operation, inputs))
             return Exit.DONE
-        credentials = self.credentials()
+        self.credentials()
         bypassed = self.require([operation])
         call = self._prepared(operation, self._completed(operation, inputs))
-        where = Surroundings(
-            host=credentials.host,
-            key=credentials.key.kind.value,
-            api_version=self.catalog.version,
-            scopes=scope_line(credentials, bypassed=bypassed),
-        )
-        try:
-            return asyncio.run(self._carry_out(operation, call, credentials, where))
-        except KeyboardInterrupt:
-            raise self._interrupted() from None
+        if operation.method != "GET":
+            # Between two loops, not inside of one: there Ctrl-C would not end a question.
+            self._announce(operation, call, bypassed=bypassed)
+            self._confirm(operation, call)
+        return _run(self._carry_out(operation, call), writing=operation if operation.method != "GET" else None)
 
     def require(self, operations: Sequence[Operation]) -> bool:
         """Ask once for the scopes that operations need; returns whether they were bypassed.
@@ -183,45 +181,40 @@ class CallSession:
         headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
         write_json({**shown, "headers": headers, "body": call.body})
 
-    async def _carry_out(self, operation: Operation, call: Call, credentials: Credentials, where: Surroundings) -> int:
+    def _announce(self, operation: Operation, call: Call, *, bypassed: bool) -> None:
+        credentials = self.credentials()
+        where = Surroundings(
+            host=credentials.host,
+            key=credentials.key.kind.value,
+            api_version=self.catalog.version,
+            scopes=scope_line(credentials, bypassed=bypassed),
+        )
+        _say(announcement(operation, call, where))
+        before = read_before(self.catalog, operation, call)
+        if before is not None:
+            _say(loss_lines(before, _run(self._read(before)), call))
+
+    async def _read(self, call: Call) -> Reply:
+        async with self._caller() as caller:
+            return await caller.send(call)
+
+    def _caller(self) -> AbstractAsyncContextManager[Caller]:
         wait_s = self._options.max_wait_s
-        async with open_caller(credentials, self.catalog.version, self._state.home, max_wait_s=wait_s) as caller:
-            if operation.method != "GET":
-                await self._announce(caller, operation, call, where)
-                self._confirm(operation, call)
-                self._under_way = operation
+        return open_caller(self.credentials(), self.catalog.version, self._state.home, max_wait_s=wait_s)
+
+    async def _carry_out(self, operation: Operation, call: Call) -> int:
+        async with self._caller() as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
+            tells = telling_read(self.catalog, operation, call) if operation.method != "GET" else ""
             try:
                 reply = await caller.send(call)
             except MayHaveHappened as error:
-                tells = telling_read(self.catalog, operation, call)
                 error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
                 raise
-            self._under_way = None
+            if caller.doubted and not reply.ok:
+                _say(["an answer before this one was lost: perhaps it was done then" + (tells and f"; see: {tells}")])
             return self._show_reply(operation, call, reply)
-
-    async def _announce(self, caller: Caller, operation: Operation, call: Call, where: Surroundings) -> None:
-        for line in announcement(operation, call, where):
-            click.echo(plain(line), err=True)
-        reader = self._reader_of(operation)
-        if reader is None:
-            return
-        owner = reader.path.format_map(_values(operation, call))
-        reply = await caller.send(prepare(reader, Inputs(_values(operation, call))))
-        gone = list(vanishing_keys(reply.value, call.body)) if reply.ok else []
-        if gone:
-            merge = as_command(replace(call, method="PATCH", path=f"{owner}/metadata"))
-            click.echo(plain(f"  these keys will be GONE: {', '.join(gone)}"), err=True)
-            click.echo(plain(f"  to keep them, merge: {merge}"), err=True)
-
-    def _reader_of(self, operation: Operation) -> Operation | None:
-        """What reads the current value before a replacement of metadata; None for every other operation."""
-        if operation.method == "PUT" and operation.path.endswith("/metadata"):
-            return self.catalog.find("GET", operation.path.removesuffix("/metadata"))
-        if self._options.replace and operation.operation_id in ("UpdateUser", "UpdateOrganization"):
-            return self.catalog.find("GET", operation.path)
-        return None
 
     def _confirm(self, operation: Operation, call: Call) -> None:
         if operation.method == "DELETE":
@@ -251,23 +244,22 @@ class CallSession:
                     count += len(rows)
             except PageRefused as error:
                 # What came is on stdout already, as an array: the reason goes beside it.
-                for line in failure_lines(operation, error.reply):
-                    click.echo(plain(line), err=True)
-                return Exit.SOME_FAILED
+                _say(failure_lines(operation, error.reply))
+                return _exit_of(error.reply)
         self.answer = first
-        for line in found_lines(first, count):
-            click.echo(plain(line), err=True)
+        _say(found_lines(operation, first, count))
         return Exit.DONE
 
     def _show_reply(self, operation: Operation, call: Call, reply: Reply) -> int:
         if not reply.ok:
             self._show_failure(operation, reply)
-            return Exit.SOME_FAILED
+            return _exit_of(reply)
         self.answer = reply.value
-        for line in success_lines(operation, call, reply.value):
-            click.echo(plain(line), err=True)
+        _say(success_lines(operation, call, reply.value))
         if self.quiet:
             return Exit.DONE
+        if reply.value is None and reply.status != 204 and operation.success and operation.success.schema:
+            _say(["the body of the answer could not be read; what was asked for has happened"])
         if reply.value is not None:
             write_json(reply.value)
         rows = operation.list_shape.rows(reply.value) if operation.list_shape is not None else None
@@ -277,20 +269,32 @@ class CallSession:
 
     def _show_failure(self, operation: Operation, reply: Reply) -> None:
         if self._options.as_json:
-            facts = {"exit": Exit.SOME_FAILED, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
+            facts = {"exit": _exit_of(reply), "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
             message = "; ".join(problem.message for problem in reply.problems)
             write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
             return
-        for line in failure_lines(operation, reply):
-            click.echo(plain(line), err=True)
+        _say(failure_lines(operation, reply))
 
-    def _interrupted(self) -> RunnerError:
-        said = "interrupted; nothing was written"
-        if self._under_way is not None:
-            said = f"interrupted while {self._under_way} was under way: it may have happened"
-        error = RunnerError(said, code="interrupted", hint="look before you repeat it" if self._under_way else "")
+
+def _run(work: Coroutine[Any, Any, T], *, writing: Operation | None = None) -> T:
+    """Run to the end what speaks to Clerk.
+
+    Args:
+        writing: the write that it sends; an interruption leaves open whether it happened.
+    """
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        said = f"interrupted while {writing} was under way: it may have happened" if writing else "interrupted"
+        hint = "look before you repeat it" if writing else ""
+        error = RunnerError(said if writing else f"{said}; nothing was written", code="interrupted", hint=hint)
         error.exit = Exit.SIGINT
-        return error
+        raise error from None
+
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(plain(line), err=True)
 
 
 def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
@@ -309,6 +313,5 @@ def needed_scopes(operation: Operation) -> tuple[Scope, ...]:
     return ("write", "delete") if operation.method == "DELETE" else ("write",)
 
 
-def _values(operation: Operation, call: Call) -> dict[str, str]:
-    pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
-    return {template[1:-1]: value for template, value in pairs if template.startswith("{")}
+def _exit_of(reply: Reply) -> Exit:
+    return Exit.ACCESS if reply.status == 401 else Exit.SOME_FAILED
