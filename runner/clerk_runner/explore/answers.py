@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from clerk_jobs.call import Call, Reply
@@ -12,6 +13,9 @@ from clerk_jobs.catalog.metadata import kinds_written
 __all__ = ["SHOWN_ROWS", "failure_lines", "found_lines", "success_lines", "telling_read"]
 
 SHOWN_ROWS = 20
+
+_NATURAL_KEYS = (("external_id", "external_id"), ("username", "username"), ("slug", "query"))
+"""Fields by which a thing is found again, and the query parameter for it; no addresses of people: this is an error."""
 
 _REMEDIES = {
     "api_version_invalid": "name another with --version; clerk-batch api versions lists them",
@@ -100,17 +104,28 @@ def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
 
 
 def telling_read(catalog: Catalog, operation: Operation, call: Call) -> str:
-    """The command that tells whether a call with a lost answer has happened; empty where there is none."""
+    """The command that tells whether a call with a lost answer has happened; empty where there is none.
+
+    It asks by what is unique to the thing, where the call gave that, else for the newest.
+    """
     steps = call.path.split("/")
     templates = operation.path.split("/")
     while len(steps) > 1:
         reader = catalog.find("GET", "/".join(templates))
         if reader is not None:
-            newest = " --query order_by=-created_at" if _takes_newest(reader) else ""
-            return f"clerk-batch api call GET {'/'.join(steps)}{newest}"
+            words = ["clerk-batch", "api", "call", "GET", "/".join(steps)]
+            return shlex.join([*words, *_natural_key(reader, call.body)])
         steps.pop()
         templates.pop()
     return ""
+
+
+def _natural_key(reader: Operation, body: Json) -> list[str]:
+    given = body if isinstance(body, Mapping) else {}
+    for field, parameter in _NATURAL_KEYS:
+        if isinstance(given.get(field), str) and reader.parameter(parameter) is not None:
+            return ["--query", f"{parameter}={given[field]}"]
+    return ["--query", "order_by=-created_at"] if _takes_newest(reader) else []
 
 
 def _takes_newest(reader: Operation) -> bool:

@@ -123,6 +123,21 @@ def test_the_read_that_tells_what_became_of_a_lost_call(operation: str, command:
     assert telling_read(CATALOG, chosen, example_call(chosen)) == command
 
 
+@pytest.mark.parametrize(
+    ("operation", "body", "command"),
+    [
+        ("CreateUser", {"external_id": "a 1", "email_address": ["a@b.co"]}, "GET /users --query 'external_id=a 1'"),
+        ("CreateUser", {"email_address": ["a@b.co"]}, "GET /users"),
+        ("CreateOrganization", {"name": "Acme", "slug": "acme"}, "GET /organizations --query query=acme"),
+        ("CreateInvitation", {"email_address": "a@b.co"}, "GET /invitations"),
+    ],
+)
+def test_a_thing_with_a_name_of_its_own_is_asked_for_by_it(operation: str, body: Json, command: str) -> None:
+    chosen = CATALOG.operation(operation)
+    call = prepare(chosen, Inputs(body=body))
+    assert telling_read(CATALOG, chosen, call) == f"clerk-batch api call {command}"
+
+
 @pytest.mark.parametrize("version", CATALOG.versions)
 def test_every_write_of_every_version_is_announced(version: str) -> None:
     catalog: Catalog = load(version)

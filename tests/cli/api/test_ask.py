@@ -83,7 +83,8 @@ def test_the_limits_are_shown_by_their_own_command(run_api: Api) -> None:
 
 def test_what_is_not_understood_is_a_usage_error(run_api: Api) -> None:
     error = refused(run_api("ask", "asdf", "qwerty"), UsageError, "not_understood")
-    assert error.hint == "clerk-batch api list asdf qwerty"
+    assert error.hint == "clerk-batch api tags lists all tags"
+    assert refused(run_api("userz"), UsageError, "not_understood").hint == "did you mean Users?"
 
 
 def test_two_meanings_are_listed_and_nothing_is_sent(run_api: Api, clerk: SimulatedClerk) -> None:

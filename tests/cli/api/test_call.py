@@ -88,6 +88,8 @@ class TestReading:
         [
             ("GET", "/v1/users?limit=3"),
             ("GET", "users/?limit=3"),
+            ("call", "/users?limit=3"),
+            ("call", "https://api.clerk.com/v1/users?limit=3&order_by=+created_at"),
             ("GET", "https://api.clerk.com/v1/users?limit=3"),
             ("call", "GetUserList", "-q", "limit=3"),
             ("call", "getuserlist", "--limit", "3"),
@@ -437,6 +439,9 @@ class TestMetadata:
         assert "public_metadata.old" in result.stderr
         assert answer(result)["public_metadata"] == {"new": 1}
         refused(run_api(*words, "--version", "2026-05-12"), UsageError, "metadata_in_update")
+        camel = ("PATCH", f"/users/{user}", "-d", '{"publicMetadata": {"plan": "it\'s"}}', "--yes", "--replace")
+        hint = refused(run_api(*camel), UsageError, "metadata_in_update").hint
+        assert f"""PATCH /users/{user}/metadata -d '{{"public_metadata": {{"plan": "it'"'"'s"}}}}'""" in hint
 
     def test_a_kind_that_is_not_named_is_recommended(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, user: str

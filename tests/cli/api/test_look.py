@@ -172,6 +172,13 @@ def test_an_unknown_operation_suggests_the_nearest(run_api: Api) -> None:
     assert "Sessions" in error(run_api("list", "sesions")).hint
 
 
+@pytest.mark.parametrize(
+    "line", ["list users created in the last 7 days", "list members of org_1", "show the sessions of user_1"]
+)
+def test_a_sentence_that_begins_with_a_subcommand_is_offered_to_be_asked(run_api: Api, line: str) -> None:
+    assert error(run_api(*line.split())).hint == f"in words: clerk-batch api ask {line}"
+
+
 def test_an_unknown_version_names_the_known(run_api: Api) -> None:
     caught = error(run_api("tags", "--version", "2020-01-01"))
     assert "known versions: 2021-02-05" in str(caught)
@@ -188,6 +195,38 @@ def test_what_changed_in_one_operation(run_api: Api) -> None:
     ]
     assert output(run_api("diff", "UpdateUser", "2026-05-12", "2025-11-10.yml")) == text
     assert "nothing changed" in output(run_api("diff", "GetJWKS", "2025-11-10", "2026-05-12"))
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            ("RotateSCIMDirectoryAPIKey", "2025-11-10", "2026-05-12"),
+            [
+                "RotateSCIMDirectoryAPIKey  POST /scim_directories/{scim_directory_id}/rotate_api_key",
+                "  + operation POST /scim_directories/{scim_directory_id}/rotate_api_key",
+            ],
+        ),
+        (
+            ("GET", "/commerce/plans", "2025-04-10", "2026-05-12"),
+            [
+                "GetCommercePlanList  GET /billing/plans",
+                "  ~ operation GetCommercePlanList: GET /commerce/plans became",
+            ],
+        ),
+        (("2025-11-10", "2025-11-10.yml"), ["nothing changed"]),
+    ],
+)
+def test_what_came_moved_or_stayed(run_api: Api, words: tuple[str, ...], lines: list[str]) -> None:
+    found = output(run_api("diff", *words)).strip().splitlines()
+    assert [line[: len(wanted)] for line, wanted in zip(found, lines, strict=False)] == lines
+
+
+def test_what_is_gone_is_told(run_api: Api) -> None:
+    old, new = load("2021-02-05"), load("2026-05-12")
+    gone = next(old.operation(name) for name in old.operation_ids if name not in new.operation_ids)
+    lines = output(run_api("diff", gone.operation_id, old.version, new.version)).strip().splitlines()
+    assert lines == [f"{gone.operation_id}  {gone}", f"  - operation {gone}"]
 
 
 def test_what_changed_between_two_versions(run_api: Api) -> None:

@@ -203,6 +203,7 @@ def test_a_role_without_its_prefix_is_stopped(role: str, hint: str) -> None:
     message = f"is not the key of a role, which begins with org:; {hint}"
     assert refusal("CreateOrganizationInvitation", path=path, body=one) == [f"body role: {message}"]
     assert refusal("CreateOrganizationInvitationBulk", path=path, body=[one]) == [f"body [0].role: {message}"]
+    assert refusal("ListOrganizationMemberships", path=path, query=[("role", role)]) == [f"query role: {message}"]
 
 
 def test_a_long_refusal_is_cut() -> None:

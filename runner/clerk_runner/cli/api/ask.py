@@ -21,6 +21,7 @@ from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
 from clerk_runner.errors import Exit, UsageError
 from clerk_runner.explore.code import as_command
+from clerk_runner.explore.search import nearby
 
 __all__ = ["ask"]
 
@@ -43,7 +44,7 @@ def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, e
     if isinstance(understood, Topic):
         return _topic(context, understood)
     if isinstance(understood, Unclear):
-        raise UsageError(understood.text, code="not_understood", hint=f"clerk-batch api list {' '.join(words[:3])}")
+        raise UsageError(understood.text, code="not_understood", hint=nearby(state.catalog, words))
     if isinstance(understood, Question):
         understood = _answered(understood)
     if explain and options.as_json:
