@@ -19,6 +19,10 @@ __all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines"]
 MAX_KEYS = 8
 """Names of metadata in one line."""
 
+MAX_VALUE = 80
+MAX_METADATA = 2000
+"""Characters of one value that are shown; metadata is what such a call is about."""
+
 _SECRET_FIELDS = ("password", "secret", "token", "digest", "signing_key", "code", "certificate", "totp", "backup")
 
 
@@ -133,6 +137,5 @@ def _value(name: str, value: Json) -> str:
     if any(word in name.lower() for word in _SECRET_FIELDS):
         return "***"
     text = json.dumps(value, ensure_ascii=False)
-    if len(text) <= 80 or name in KINDS:
-        return text
-    return f"{text[:77]}..."
+    most = MAX_METADATA if name in KINDS else MAX_VALUE
+    return text if len(text) <= most else f"{text[: most - 3]}..."

@@ -174,6 +174,14 @@ def test_secrets_are_not_announced_and_long_values_cut() -> None:
     assert line.endswith("...")
 
 
+def test_metadata_is_shown_longer_than_other_values_but_not_without_end() -> None:
+    operation = CATALOG.operation("UpdateUserMetadata")
+    body: Json = {"public_metadata": {"plan": "x" * 9000}}
+    lines = list(announcement(operation, prepare(operation, Inputs({"user_id": "user_1"}, body=body)), WHERE))
+    (shown,) = [line for line in lines if line.startswith("  body ")]
+    assert len(shown) == len("  body       public_metadata=") + 2000
+
+
 def test_arrays_are_counted() -> None:
     operation = CATALOG.operation("CreateBulkInvitations")
     body: Json = [{"email_address": "a@b.co", "public_metadata": {"stripe_id": "x"}}] * 2
