@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -117,6 +118,20 @@ def test_every_operation_of_every_version_is_shown(run_api: Api, version: str) -
     assert "GET /users" in output(run_api("show", "GetUserList", "--version", version))
 
 
+@pytest.mark.parametrize("version", CATALOG.versions)
+def test_every_field_of_every_answer_is_shown_and_every_component_explained(version: str) -> None:
+    for operation in load(version).operations():
+        sections = [*sheet(operation, version)]
+        titles = {section.title for section in sections}
+        rows = [row for section in sections for row in section.rows]
+        inside = [one for response in operation.responses if response.schema for one in response.schema.walk()]
+        named = {field for schema in inside for field in schema.properties}
+        assert named <= {row[0].strip().rstrip("*") for row in rows}, operation
+        components = {schema.component for schema in inside if schema.component is not None}
+        types = {word for row in rows if len(row) > 1 and row[0] != "Tags" for word in re.findall(r"\w+", row[1])}
+        assert {f"Component {name}" for name in components & types} <= titles, operation
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -146,6 +161,13 @@ def test_an_operation_is_shown_whole(run_api: Api, words: tuple[str, ...]) -> No
         "$CLERK_SECRET_KEY",
     ):
         assert part in text
+
+
+def test_an_example_names_a_few_fields_where_none_is_required(run_api: Api) -> None:
+    text = output(run_api("show", "CreateUser"))
+    example = '{"email_address": ["ada@example.com"], "first_name": "Ada", "last_name": "Lovelace"}'
+    assert f"clerk-batch api call POST /users -d '{example}'\n" in text
+    assert '-d \'{"public_metadata"' in output(run_api("show", "UpdateUserMetadata"))
 
 
 def test_a_path_alone_shows_all_its_methods(run_api: Api) -> None:
