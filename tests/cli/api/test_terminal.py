@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,6 +76,24 @@ def test_ctrl_c_during_a_write_says_that_it_may_have_happened(open_terminal: Ope
     terminal.type(CTRL_C)
     assert terminal.end(again=CTRL_C) == 130
     assert "interrupted while POST /organizations was under way: it may have happened" in terminal.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_during_a_write_says_how_to_look(
+    tmp_path: Path, clerk: SimulatedClerk, number: signal.Signals
+) -> None:
+    place = Workplace(tmp_path, {**clerk.environment, "CLERK_BAPI_SCOPES": "write"})
+    before = clerk.report()["requests_total"]
+    process = place.start("api", "POST", "/organizations", "--field", "name=Acme", "--field", "slug=acme", "--yes")
+    while clerk.report()["requests_total"] == before:
+        assert process.poll() is None
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err.splitlines()[-2:] == [
+        "clerk-batch: interrupted while POST /organizations was under way: it may have happened",
+        "  look before you repeat it: clerk-batch api call GET /organizations --query query=acme",
+    ]
 
 
 def test_a_key_that_is_typed_is_neither_shown_nor_kept(open_terminal: Open, clerk: SimulatedClerk) -> None:

@@ -6,12 +6,11 @@ send.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -20,6 +19,7 @@ from clerk_jobs.call import Call, Reply
 from clerk_jobs.catalog import Catalog, Json, Operation
 from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, missing, prepare
 from clerk_runner.cli.api import prompt
+from clerk_runner.cli.api.attended import run_attended
 from clerk_runner.cli.api.metadata import name_kinds, stop_metadata_update
 from clerk_runner.cli.api.options import CallOptions, with_fields
 from clerk_runner.cli.api.output import JsonArray, write_json
@@ -38,8 +38,6 @@ from clerk_runner.safety import Consent, Scope, require_consent, require_scopes,
 __all__ = ["CallSession", "needed_scopes", "refusal"]
 
 MAX_FINDINGS = 20
-
-T = TypeVar("T")
 
 
 class CallSession:
@@ -93,7 +91,8 @@ class CallSession:
             # Between two loops, not inside of one: there Ctrl-C would not end a question.
             self._announce(operation, call, bypassed=bypassed)
             self._confirm(operation, call)
-        return _run(self._carry_out(operation, call), writing=operation if operation.method != "GET" else None)
+        tells = telling_read(self.catalog, operation, call) if operation.method != "GET" else ""
+        return run_attended(self._carry_out(operation, call, tells), writing=operation, tells=tells)
 
     def require(self, operations: Sequence[Operation]) -> bool:
         """Ask once for the scopes that operations need; returns whether they were bypassed.
@@ -192,7 +191,7 @@ class CallSession:
         _say(announcement(operation, call, where))
         before = read_before(self.catalog, operation, call)
         if before is not None:
-            _say(loss_lines(before, _run(self._read(before)), call))
+            _say(loss_lines(before, run_attended(self._read(before)), call))
 
     async def _read(self, call: Call) -> Reply:
         async with self._caller() as caller:
@@ -202,11 +201,10 @@ class CallSession:
         wait_s = self._options.max_wait_s
         return open_caller(self.credentials(), self.catalog.version, self._state.home, max_wait_s=wait_s)
 
-    async def _carry_out(self, operation: Operation, call: Call) -> int:
+    async def _carry_out(self, operation: Operation, call: Call, tells: str) -> int:
         async with self._caller() as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
-            tells = telling_read(self.catalog, operation, call) if operation.method != "GET" else ""
             try:
                 reply = await caller.send(call)
             except MayHaveHappened as error:
@@ -274,22 +272,6 @@ class CallSession:
             write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
             return
         _say(failure_lines(operation, reply))
-
-
-def _run(work: Coroutine[Any, Any, T], *, writing: Operation | None = None) -> T:
-    """Run to the end what speaks to Clerk.
-
-    Args:
-        writing: the write that it sends; an interruption leaves open whether it happened.
-    """
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        said = f"interrupted while {writing} was under way: it may have happened" if writing else "interrupted"
-        hint = "look before you repeat it" if writing else ""
-        error = RunnerError(said if writing else f"{said}; nothing was written", code="interrupted", hint=hint)
-        error.exit = Exit.SIGINT
-        raise error from None
 
 
 def _say(lines: Iterable[str]) -> None:
