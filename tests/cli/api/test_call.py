@@ -603,6 +603,39 @@ class TestTrouble:
         assert len(json.loads(result.stdout)) == 2
         assert result.stderr.startswith("403 ")
 
+    def test_a_first_page_that_is_refused_is_no_empty_list(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk]
+    ) -> None:
+        lossy("--organizations", "3", "--fail", "GET /organizations:403-before")
+        result = run_api("GET", "/organizations", "--all")
+        assert (result.return_value, result.stdout) == (Exit.SOME_FAILED, "")
+        as_json = run_api("GET", "/organizations", "--all", "--json")
+        assert json.loads(as_json.stdout)["error"]["status"] == 403
+
+    def test_a_walk_that_cannot_go_on_leaves_one_value_on_stdout(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk]
+    ) -> None:
+        lossy("--organizations", "5", "--fail", "GET /organizations:429:retry=100:skip=1")
+        result = run_api("GET", "/organizations?limit=2", "--all", "--json")
+        assert (result.return_value, len(json.loads(result.stdout))) == (Exit.LEFT_EARLY, 2)
+        assert "allows the next call in" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("address", "limit"),
+        [
+            ("/jwt_templates", ["--limit", "3"]),
+            ("/organization_roles", ["--limit", "3"]),
+            ("/m2m_tokens?subject=mch_2abcdefghijklmnopqrstuvwxyz", ["--limit", "3"]),
+            ("/blocklist_identifiers", []),
+        ],
+    )
+    def test_every_page_of_each_shape_is_walked(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], address: str, limit: list[str]
+    ) -> None:
+        lossy("--rows", "7")
+        rows = answer(run_api("GET", address, *limit, "--all"))
+        assert len({row["id"] for row in rows}) == len(rows) == 7
+
     def test_an_interrupted_write_may_have_happened(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:

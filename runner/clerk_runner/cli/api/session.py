@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -232,26 +231,33 @@ class CallSession:
 
     async def _walk(self, caller: Caller, operation: Operation, call: Call) -> int:
         """Every page, written as it comes: memory does not grow with the list."""
-        count = 0
-        first: list[Any] = []
+        pages = caller.pages(operation, call)
+        try:
+            rows = await anext(pages)
+        except PageRefused as error:
+            return self._show_failure(operation, error.reply)
+        shown, count = rows[:SHOWN_ROWS], len(rows)
         with JsonArray() as array:
+            array.extend(rows)
+            # What came is on stdout already, as an array: why there is no more goes beside it.
             try:
-                async for rows in caller.pages(operation, call):
+                async for rows in pages:
                     array.extend(rows)
-                    first += rows[: SHOWN_ROWS - len(first)]
+                    shown = [*shown, *rows[: SHOWN_ROWS - len(shown)]]
                     count += len(rows)
             except PageRefused as error:
-                # What came is on stdout already, as an array: the reason goes beside it.
                 _say(failure_lines(operation, error.reply))
                 return _exit_of(error.reply)
-        self.answer = first
-        _say(found_lines(operation, first, count))
+            except RunnerError as error:
+                _say(filter(None, (str(error), error.hint)))
+                return error.exit
+        self.answer = shown
+        _say(found_lines(operation, shown, count))
         return Exit.DONE
 
     def _show_reply(self, operation: Operation, call: Call, reply: Reply) -> int:
         if not reply.ok:
-            self._show_failure(operation, reply)
-            return _exit_of(reply)
+            return self._show_failure(operation, reply)
         self.answer = reply.value
         _say(success_lines(operation, call, reply.value))
         if self.quiet:
@@ -265,13 +271,15 @@ class CallSession:
             click.echo(hint, err=True)
         return Exit.DONE
 
-    def _show_failure(self, operation: Operation, reply: Reply) -> None:
+    def _show_failure(self, operation: Operation, reply: Reply) -> Exit:
+        code = _exit_of(reply)
         if self._options.as_json:
-            facts = {"exit": _exit_of(reply), "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
+            facts = {"exit": code, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
             message = "; ".join(problem.message for problem in reply.problems)
             write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
-            return
-        _say(failure_lines(operation, reply))
+        else:
+            _say(failure_lines(operation, reply))
+        return code
 
 
 def _say(lines: Iterable[str]) -> None:
