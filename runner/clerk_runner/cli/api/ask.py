@@ -25,6 +25,9 @@ from clerk_runner.explore.search import nearby
 
 __all__ = ["ask"]
 
+_HOW = re.compile(r"\s*how (?:to|(?:do|can|could|would|should|may|must) (?:i|we|you|one))\s+", re.IGNORECASE)
+"""Begins a question after the way, which is no request to go it."""
+
 _CARRIED = re.compile(r"\{(\d+)\.id\}")
 
 
@@ -40,7 +43,9 @@ def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, e
     back. Rules understand the words: nothing is sent anywhere for it.
     """
     state: ApiState = context.obj
-    understood = understand(" ".join(words), state.catalog, int(time.time() * 1000))
+    text = " ".join(words)
+    asks_how = _HOW.match(text)
+    understood = understand(text[asks_how.end() :] if asks_how else text, state.catalog, int(time.time() * 1000))
     if isinstance(understood, Topic):
         return _topic(context, understood)
     if isinstance(understood, Unclear):
@@ -54,7 +59,11 @@ def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, e
         click.echo(plain(f"{number}. {_line(call)}" if len(understood.calls) > 1 else _line(call)), err=True)
     for reason in understood.reasons:
         click.echo(plain(f"   {reason}"), err=True)
-    return Exit.DONE if explain else _Asked(state, options).make(understood.calls)
+    if not asks_how:
+        return Exit.DONE if explain else _Asked(state, options).make(understood.calls)
+    for name in dict.fromkeys(call.operation.operation_id for call in understood.calls):
+        click.echo(f"   clerk-batch api show {name}", err=True)
+    return Exit.DONE
 
 
 class _Asked:
