@@ -91,13 +91,13 @@ def read_words(
         return (plain[0], "--help")
     helping = any(word in _HELP for word in words)
     kept = [word for word in words if word not in _HELP]
-    if words[0] in commands:
-        return tuple(_commanded(words, plain, helping=helping))
+    if plain[0] in commands:
+        return tuple(_commanded([plain[0], *_without(words, plain[0])], plain, helping=helping))
     tag = None if plain[0].startswith("/") else tag_of(" ".join(plain))
     if tag is not None:
         options = [word for word in kept if word.startswith("-")]
         return ("list", tag, *options)
-    return tuple(_free(plain[0], kept, commands, operation_of, helping=helping))
+    return tuple(_free(plain, kept, commands, operation_of, helping=helping))
 
 
 def _commanded(words: Sequence[str], plain: Sequence[str], *, helping: bool) -> Sequence[str]:
@@ -115,22 +115,23 @@ def _shown(named: Sequence[str], words: Sequence[str]) -> list[str]:
 
 
 def _free(
-    first: str,
+    plain: Sequence[str],
     kept: Sequence[str],
     commands: Collection[str],
     operation_of: Callable[[str], str | None],
     *,
     helping: bool,
 ) -> list[str]:
-    if first.upper() in METHODS and _is_path(kept, first):
+    first = plain[0]
+    if first.upper() in METHODS and _is_path(first, plain[1:]):
         if helping:
-            return _shown([first.upper(), *_plain_words(kept)[1:]], kept)
-        return ["call", first.upper(), *(word for word in kept if word != first)]
+            return _shown([first.upper(), *plain[1:]], kept)
+        return ["call", first.upper(), *_without(kept, first)]
     if first.startswith("/"):
         return ["list", *kept]
     operation = operation_of(first)
     if operation is not None:
-        return _shown([operation, *_plain_words(kept)[1:]], kept)
+        return _shown([operation, *plain[1:]], kept)
     import difflib  # noqa: PLC0415 (only words that name nothing need it)
 
     near = difflib.get_close_matches(first.lower(), [*commands], 1, 0.75)
@@ -141,13 +142,16 @@ def _free(
     return ["ask", *kept, *(["--explain"] if helping else [])]
 
 
-def _is_path(kept: Sequence[str], first: str) -> bool:
+def _is_path(method: str, following: Sequence[str]) -> bool:
     """Whether a path follows the method; a method in capitals may be followed by a path without its slash."""
-    place = kept.index(first) + 1
-    if place >= len(kept):
-        return False
-    path = kept[place]
-    return path.startswith(("/", "http://", "https://", "v1/")) or (first.isupper() and "/" in path)
+    path = following[0] if following else ""
+    return path.startswith(("/", "http://", "https://", "v1/")) or (method.isupper() and "/" in path)
+
+
+def _without(words: Sequence[str], word: str) -> list[str]:
+    """The words without the first that is this one."""
+    place = words.index(word)
+    return [*words[:place], *words[place + 1 :]]
 
 
 def _plain_words(words: Sequence[str]) -> list[str]:
