@@ -267,6 +267,19 @@ class TestTerminal:
         write_table(("tag", "operations"), [("Users [bold]", "35")])
         assert capsys.readouterr().out.split() == ["tag", "operations", "Users", "[bold]", "35"]
 
+    @pytest.mark.parametrize("width", [200, 100, 80, 40])
+    def test_a_path_stays_whole_however_narrow_the_terminal(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(width))
+        path = "/organizations/{organization_id}/invitations/bulk"
+        headers = ("method", "path", "what it does", "required")
+        write_table(headers, [("POST", path, "Create up to 10 organization invitations at once", "role*")])
+        lines = capsys.readouterr().out.splitlines()
+        assert any(path in line for line in lines)
+        assert ("method" in lines[0]) is (width >= 100)
+        assert any("role*" in line for line in lines)
+
     def test_json_is_indented(self, run_api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         text = run_api("tags", "--json").stdout
         assert text.startswith('{\n  "version"')
