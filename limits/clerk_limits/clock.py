@@ -15,9 +15,10 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["Clock", "LoopClock", "VirtualClock", "VirtualTimeLoop", "run_virtual"]
+__all__ = ["Clock", "LoopClock", "VirtualClock", "VirtualTimeLoop", "boot_id", "run_virtual"]
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -25,7 +26,22 @@ _Ts = TypeVarTuple("_Ts")
 _THREAD_PATIENCE_S = 0.1
 """Real seconds that a worker thread is given to report back before virtual time jumps past it."""
 
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 _RESOLUTION_S = time.get_clock_info("monotonic").resolution
+
+
+def boot_id() -> str:
+    """A word that is the same for every process until the machine is booted again.
+
+    Where the system has none, the moment of the boot serves, in minutes: a wall clock that is set then looks like
+    a boot, which costs a wait and never a limit.
+    """
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"booted-{round((time.time() - time.clock_gettime(_BOOTTIME)) / 60)}"
 
 
 class Clock(Protocol):
@@ -37,6 +53,10 @@ class Clock(Protocol):
 
     def wall(self) -> float:
         """Seconds since 1970-01-01 UTC: comparable between processes, and may jump either way."""
+        ...
+
+    def boot(self) -> float:
+        """Seconds since the machine was booted, sleep included: comparable between processes until the next boot."""
         ...
 
     async def sleep(self, delay_s: float) -> None:
@@ -69,6 +89,10 @@ class LoopClock:
         """Seconds since 1970-01-01 UTC, as the machine believes."""
         return time.time()
 
+    def boot(self) -> float:
+        """Seconds since the machine was booted, sleep included where the system tells."""
+        return time.clock_gettime(_BOOTTIME)
+
     async def sleep(self, delay_s: float) -> None:
         """Let `delay_s` seconds pass."""
         await asyncio.sleep(delay_s)
@@ -98,6 +122,10 @@ class VirtualClock(LoopClock):
     def wall(self) -> float:
         """Seconds since 1970-01-01 UTC in the virtual calendar."""
         return self._start_wall_s + self.now()
+
+    def boot(self) -> float:
+        """Seconds of virtual time."""
+        return self.now()
 
 
 class _JumpingSelector(selectors.DefaultSelector):

@@ -234,8 +234,7 @@ class Engine:
     async def _permit(self, lane: Lane, size: int) -> Permit | None:
         """A permit for one call of the lane; None where the wait was called off."""
         spare = self._spare(lane)
-        gate = self._exchange.gate
-        acquire = asyncio.ensure_future(gate.acquire("POST", lane.template, items=size, spare=spare))
+        acquire = asyncio.ensure_future(self._exchange.permit("POST", lane.template, items=size, spare=spare))
         called_off = asyncio.ensure_future(self._called_off(lane, spare))
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)

@@ -18,7 +18,8 @@ from clerk_jobs.catalog import load
 from clerk_jobs.export.sharing import Sharing
 from clerk_jobs.jobfile import ExportJob
 from clerk_limits.clock import LoopClock
-from clerk_limits.gate import Gate, GateOptions
+from clerk_limits.gate import GateOptions
+from clerk_runner.account import AccountOptions, open_account
 from clerk_runner.choosing import Choice, choose
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
@@ -29,10 +30,9 @@ from clerk_runner.exporting.positions import Positions, distinct_ids, load_posit
 from clerk_runner.exporting.spool import Spool, in_order, rows_of
 from clerk_runner.exporting.walkers import USERS, Walkers
 from clerk_runner.folders import RunFacts, RunFolder, StateFolder, write_private
-from clerk_runner.identity import identify
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.logs import Log, open_log, silent_log
+from clerk_runner.logs import Log, open_log
 from clerk_runner.report import Items, Summary
 from clerk_runner.request import disk_error
 from clerk_runner.view import Progress, View
@@ -144,22 +144,21 @@ class _Run:
         self._view = view
         self._interrupts = interrupts
         self._clock = LoopClock()
-        self._gate = Gate(self._credentials.key.kind, request.gate_options, self._clock)
         self._began = time.monotonic()
 
     async def start(self) -> ExportSummary:
         """Find out which run is meant, and work on it."""
         async with Client(self._credentials, self._job.api_version) as client:
-            exchange = Exchange(client, self._gate, self._clock, log=silent_log(), speed=self._credentials.speed)
             if self._request.folder is None:
                 # Before anything is asked: a wrong name costs no request. A new run may get another {run}.
                 self._target_of("run", int(time.time() * 1000), check=not self._unfinished())
-            instance = await identify(exchange, self._credentials)
-            choice = self._choose(self._facts(instance))
-            try:
-                return await self._work_on(choice.folder, exchange)
-            finally:
-                choice.folder.release()
+            options = AccountOptions(gate=self._request.gate_options, label=f"job {self._job.name}")
+            async with open_account(client, self._request.state, self._clock, options) as account:
+                choice = self._choose(self._facts(account.instance))
+                try:
+                    return await self._work_on(choice.folder, account.exchange)
+                finally:
+                    choice.folder.release()
 
     def _unfinished(self) -> bool:
         runs = (run for run in self._request.state.list() if run.facts().job == self._job.name)
@@ -208,12 +207,9 @@ class _Run:
         log, log_file = open_log(folder.log_path, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
-            exchange.attach(log, lambda blocks: journal.put(blocks=blocks))
+            exchange.attach(log)
             log.info("start", job=self._job.name, host=self._credentials.host)
             await prepare_tables(journal)
-            for operation, until_s in (await journal.get("blocks") or {}).items():
-                if until_s > self._clock.wall():
-                    self._gate.restore_block(operation, until_s)
             return await _Export(self, folder, journal, exchange, log).run()
         finally:
             journal.close()

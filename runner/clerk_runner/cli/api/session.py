@@ -193,15 +193,18 @@ class CallSession:
             _say(loss_lines(before, run_attended(self._read(before)), call))
 
     async def _read(self, call: Call) -> Reply:
-        async with self._caller() as caller:
+        async with self._caller(call) as caller:
             return await caller.send(call)
 
-    def _caller(self) -> AbstractAsyncContextManager[Caller]:
+    def _caller(self, call: Call) -> AbstractAsyncContextManager[Caller]:
         wait_s = self._options.max_wait_s
-        return open_caller(self.credentials(), self.catalog.version, self._state.home, max_wait_s=wait_s)
+        invites = (call.template,) if call.method == "POST" else ()
+        return open_caller(
+            self.credentials(), self.catalog.version, self._state.home, invites=invites, max_wait_s=wait_s
+        )
 
     async def _carry_out(self, operation: Operation, call: Call, tells: str) -> int:
-        async with self._caller() as caller:
+        async with self._caller(call) as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
             try:
