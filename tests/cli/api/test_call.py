@@ -582,12 +582,15 @@ class TestTrouble:
     def test_a_key_that_opens_nothing_is_exit_3(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        lossy()
-        monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_another")
-        result = run_api("GET", "/users")
+        lossy("--fail", "GET /organizations:401-before")
+        result = run_api("GET", "/organizations")
         assert result.return_value == Exit.ACCESS
         assert result.stderr.splitlines()[-1] == "check CLERK_SECRET_KEY"
         assert run_api("GET", "/organizations", "--all").return_value == Exit.ACCESS
+        monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_another")
+        error = run_api("GET", "/users").exception
+        assert isinstance(error, AccessError)
+        assert (error.exit, error.hint) == (3, "check CLERK_SECRET_KEY")
 
     def test_a_429_that_is_short_is_waited_for_and_a_long_one_not(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
@@ -663,16 +666,27 @@ class TestTrouble:
 
 @pytest.fixture
 def redirecting() -> Iterator[list[str]]:
-    """A server that sends everybody elsewhere: its address, and once that is taken, the paths that were asked for."""
+    """A server that sends all but one call elsewhere: its address, and once that is taken, the paths of the others."""
     asked: list[str] = []
 
     class Elsewhere(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/v1/instance":
+                self._tell_instance()
+                return
             asked.append(self.path)
             self.send_response(302)
             self.send_header("Location", "http://127.0.0.1:9/v1/users")
             self.send_header("Content-Length", "0")
             self.end_headers()
+
+        def _tell_instance(self) -> None:
+            body = b'{"object": "instance", "id": "ins_1", "environment_type": "development"}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         do_POST = do_GET  # noqa: N815 (the base's names)
 
