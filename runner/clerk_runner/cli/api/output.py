@@ -14,6 +14,11 @@ from clerk_runner.explore.section import Section
 
 __all__ = ["JsonArray", "write_json", "write_sections", "write_table"]
 
+TEXT_COLUMNS = frozenset({"what it does", "required"})
+"""Columns whose text may go on below; in all others a cell stays whole."""
+LEAST_TEXT = 16
+"""Characters of a line in such a column, at least."""
+
 
 def write_json(value: Any) -> None:
     """One JSON value: indented on a terminal, one line in a pipe."""
@@ -81,9 +86,22 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console()
+    columns = [[header, *(row[n] for row in rows)] for n, header in enumerate(headers)]
+    needed = sum(LEAST_TEXT if c[0] in TEXT_COLUMNS else max(map(len, c)) for c in columns) + 2 * len(columns)
+    if needed > console.width:
+        _stacked(rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
-        table.add_column(header, overflow="fold", no_wrap=header in ("method", "tag", "version"))
+        table.add_column(header, overflow="fold", no_wrap=header not in TEXT_COLUMNS)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
+
+
+def _stacked(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of two lines, where a terminal is too narrow: a path that is cut in two can be neither read nor copied."""
+    for first, second, *others in rows:
+        click.echo(click.style(f"{first:7} {second}", bold=True))
+        click.echo(f"        {'  '.join(filter(None, others))}".rstrip())
