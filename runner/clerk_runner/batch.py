@@ -66,7 +66,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
                     return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             if interrupts.received is None:
                 raise
             said = (

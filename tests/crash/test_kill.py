@@ -66,7 +66,7 @@ def torture(workplace: Workplace, clerk: SimulatedClerk, *, people: int, kills: 
     workplace.write("job.yaml", JOB)
     found = Kills()
     for _ in range(kills):
-        process = workplace.start("run", "job.yaml", "--yes", "--json")
+        process = workplace.start("run", "job.yaml", "--yes", "--json", measured=False)
         ended = threading.Event()
         # Not asleep: woken at once by a run that ends before its time.
         waiter = threading.Thread(target=lambda p=process, e=ended: (p.wait(), e.set()))
@@ -171,7 +171,7 @@ def killed_once(workplace: Workplace, clerk: SimulatedClerk) -> None:
     """Kill the run when both its first calls have arrived and none has had its effect, then let it end."""
     write_people(workplace.folder / "people.csv", (f"person{number}@example.com" for number in range(14)))
     workplace.write("job.yaml", JOB)
-    process = workplace.start("run", "job.yaml", "--yes", "--json")
+    process = workplace.start("run", "job.yaml", "--yes", "--json", measured=False)
     while sum("POST" in str(arrival) for arrival in clerk.report()["arrivals"]) < 2:
         assert process.poll() is None, process.communicate()
     os.kill(process.pid, signal.SIGKILL)
