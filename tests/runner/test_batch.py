@@ -301,12 +301,14 @@ def resident_kb(folder: Path, count: int) -> int:
         )
         workplace.write("job.yaml", JOB)
         write_people(folder / "people.csv", (f"invited{number}@example.com" for number in range(count)))
-        ended = workplace.run()
+        # Coverage would be measured too: it keeps what it saw.
+        ended = workplace.run(measured=False)
     assert ended.json["items"]["skipped"] == count
     return int(ended.err.split()[-1])
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    few, many = resident_kb(tmp_path / "few", 20_000), resident_kb(tmp_path / "many", 80_000)
-    assert many - few < 12_000
-    assert many < 100_000
+    # So many that what is bounded is full in both: the journal's page cache alone may take 16 MB.
+    few, many = resident_kb(tmp_path / "few", 150_000), resident_kb(tmp_path / "many", 300_000)
+    assert many - few < 20_000
+    assert many < 130_000

@@ -79,12 +79,12 @@ class Workplace:
             text=True,
         )
 
-    def run(self, *arguments: str, stdin: str | None = None) -> Ended:
+    def run(self, *arguments: str, stdin: str | None = None, measured: bool = True) -> Ended:
         """Run a command to its end."""
         ended = subprocess.run(
             [*self.program, *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment if measured else self.unmeasured,
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,
