@@ -65,9 +65,7 @@ def sent_at_the_prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     ("typed", "answer"),
     [("y\n", True), ("YES \n", True), ("n\n", False), ("no\n", False), ("\n", False), ("maybe\ny\n", True)],
 )
-def test_only_a_yes_is_one(
-    keyboard: Keyboard, capsys: pytest.CaptureFixture[str], typed: str, answer: bool
-) -> None:
+def test_only_a_yes_is_one(keyboard: Keyboard, capsys: pytest.CaptureFixture[str], typed: str, answer: bool) -> None:
     keyboard.type(typed)
     assert ask_yes("Send?") is answer
     told = capsys.readouterr().err
@@ -76,9 +74,7 @@ def test_only_a_yes_is_one(
 
 
 @pytest.mark.parametrize("typed", [END, f"y{END}{END}"])
-def test_the_end_of_the_input_is_a_no(
-    keyboard: Keyboard, capsys: pytest.CaptureFixture[str], typed: str
-) -> None:
+def test_the_end_of_the_input_is_a_no(keyboard: Keyboard, capsys: pytest.CaptureFixture[str], typed: str) -> None:
     keyboard.type(typed)
     assert ask_yes("Send?") is False
     assert capsys.readouterr().err == "Send? [y/N]: \n"
