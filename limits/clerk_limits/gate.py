@@ -260,6 +260,30 @@ class Gate:
             latest_s = max(latest_s, when_s)
         return latest_s - now_s
 
+    def items_free(self) -> int:
+        """Items that `per_hour` and `per_day` both have room for now.
+
+        Raises:
+            ValueError: When the job has neither, so that no number would be true.
+        """
+        self._require_own()
+        return self._budget.items_free(self._clock.now())
+
+    def items_free_in(self, items: int) -> float | None:
+        """Seconds until they have room for so many items if nobody takes one before; None as in `next_in`.
+
+        Raises:
+            ValueError: When the job has neither.
+        """
+        self._require_own()
+        now_s = self._clock.now()
+        when_s = self._budget.items_free_at(now_s, items)
+        return None if when_s is None else when_s - now_s
+
+    def _require_own(self) -> None:
+        if not self._budget.counts_items:
+            raise ValueError("the job has no per_hour and no per_day, so nothing counts items")
+
     def usage(self) -> list[Usage]:
         """How much of every limit is out now; a row for each limit of the instance, the job's own last."""
         now_s = self._clock.now()

@@ -21,18 +21,20 @@ from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
-from clerk_runner.errors import LeftEarly, RunnerError
+from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
+from clerk_runner.leaving import left_early
 from clerk_runner.logs import Log, open_log
-from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
+from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
@@ -247,15 +249,15 @@ class _Run:
 
     async def _watch_reads(self, exchange: Exchange) -> None:
         """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s, hint = self._request.max_wait_s, "run the same command again to go on"
+        max_wait_s = self._request.max_wait_s
         while True:
             left_s = self._time_left()
             if left_s is not None and left_s <= 0:
-                raise LeftEarly("the time given with --max-time is over", code="left_early", hint=hint)
+                raise left_early("the time given with --max-time is over")
             blocked = exchange.gate.blocked_until().items()
             until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
             if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise LeftEarly("a list is closed for longer than --max-wait", code="left_early", hint=hint)
+                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
             await self._clock.sleep(WATCH_S)
 
     def _time_left(self) -> float | None:
@@ -272,6 +274,7 @@ class _Run:
             exchange=exchange,
             work=self._work,
             payloads=self._payloads,
+            sizes=CallSizes(self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options),
             counts=await journal.counts(),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
@@ -279,7 +282,6 @@ class _Run:
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._credentials.speed,
-                most_items=most_items(self._request.gate_options),
             ),
             log=log,
         )

@@ -25,6 +25,8 @@ __all__ = ["NAMES_S", "Answer", "Ask", "Block", "Book", "Moment", "Return", "Tra
 
 TICKET_S = 1.0
 """A ticket lives for so long after its holder asked last, before `speed`."""
+NAMES_S = 30 * 86_400.0
+"""So long the names of processes are kept of which nothing counts any more."""
 CAP_S = 15.0
 """So long after it asked last, a process counts among those at work, before `speed`."""
 _ROUND_S = 0.01

@@ -52,13 +52,14 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
     if folder_word is not None:
         folder = StateFolder(state_home(os.environ)).find(folder_word)
         facts = folder.facts()
-        job, pairs, allow_outside = Path(facts.job_file), facts.overrides, facts.allow_outside
+        # What this start was given comes last, so it wins.
+        job, pairs, allow_outside = Path(facts.job_file), (*facts.overrides, *pairs), facts.allow_outside
     assert job is not None
     loaded = load_job(job, pairs, allow_outside=allow_outside)
     known = {"job": loaded.name, "kind": loaded.kind} | ({} if folder is None else {"run": folder.id})
     with knowing(**known):
         if isinstance(loaded, ExportJob):
-            return work_on_export(loaded, job, folder, options)
+            return work_on_export(loaded, job, folder, options, pairs)
         assert isinstance(loaded, InviteJob)
         request = RunRequest(
             job=loaded,
@@ -79,14 +80,16 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
     return summary.exit
 
 
-def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: WorkOptions) -> int:
+def work_on_export(
+    job: ExportJob, path: Path, folder: RunFolder | None, options: WorkOptions, pairs: tuple[tuple[str, str], ...]
+) -> int:
     """Run an export; it only reads, so nobody is asked."""
     request = ExportRequest(
         job=job,
         job_path=path,
         credentials=discover(os.environ, Path.cwd()),
         state=StateFolder(state_home(os.environ)),
-        overrides=parse_overrides(options.overrides) if folder is None else folder.facts().overrides,
+        overrides=pairs,
         allow_outside=options.allow_outside if folder is None else folder.facts().allow_outside,
         fresh=options.fresh,
         force=options.force,

@@ -50,7 +50,7 @@ def play(folder: Path, scenario: Scenario, *, gates: int = 2, options: GateOptio
             lenders = [await stack.enter_async_context(office.lender()) for _ in range(gates)]
             await scenario([office.gate(lender, options) for lender in lenders])
 
-    run_virtual(main(), threads=True)
+    run_virtual(main())
 
 
 async def spend(gate: Gate, method: str = "GET", template: str = "/users", *, hold_s: float = 0.1) -> float:
@@ -184,7 +184,7 @@ def test_a_new_ledger_begins_with_what_the_journals_prove(tmp_path: Path) -> Non
             assert await spend(gate, "POST", "/invitations/bulk") < 1
             assert await spend(gate, "POST", "/invitations/bulk") == pytest.approx(3000, abs=1)
 
-    run_virtual(main(), threads=True)
+    run_virtual(main())
 
 
 def test_the_first_read_is_asked_for_once(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_the_first_read_is_asked_for_once(tmp_path: Path) -> None:
             assert not await other.needs_first_read()
             assert await spend(office.gate(other), "POST", "/invitations/bulk") == pytest.approx(600, abs=1)
 
-    run_virtual(main(), threads=True)
+    run_virtual(main())
 
 
 def test_a_recent_request_without_a_ledger_counts_as_a_spent_window(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_recent_request_without_a_ledger_counts_as_a_spent_window(tmp_path: Pa
         async with office.lender() as lender:
             assert await spend(office.gate(lender)) >= 10.0
 
-    run_virtual(main(), threads=True)
+    run_virtual(main())
 
 
 def test_a_request_without_a_permit_is_the_first_of_the_window(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_request_without_a_permit_is_the_first_of_the_window(tmp_path: Path) -
             await lender.spend(gate.window_spec("instance"))
             assert used(tmp_path) == 1
 
-    run_virtual(main(), threads=True)
+    run_virtual(main())
 
 
 def test_without_a_ledger_nobody_gets_a_permit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
