@@ -55,6 +55,7 @@ def reset_password(frame: Frame, context: Context) -> Understanding | None:
             ("SetUserPasswordCompromised", "the user chooses a new one at the next sign-in"),
             ("RemoveUserPassword", "there is none any more"),
         )
+        if name in context.catalog.operation_ids
     )
     return Question("Is a new password to be chosen, or is there to be none?", choices)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from clerk_jobs.call import Call
 from clerk_jobs.catalog import Json, Operation
@@ -106,7 +107,7 @@ def deletion_id(operation: Operation, call: Call) -> str:
     """
     pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
     values = [value for template, value in pairs if template.startswith("{")]
-    return values[-1] if values else call.path.rsplit("/", 1)[-1]
+    return unquote(values[-1]) if values else call.path.rsplit("/", 1)[-1]
 
 
 def _names_creator(body: Json) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from click.testing import Result
 from clerk_jobs.call import Problem, Reply
 from clerk_jobs.catalog import Catalog, Json, load
 from clerk_jobs.catalog.prepare import Inputs, prepare
-from clerk_runner.cli.api.output import JsonArray, write_table
+from clerk_runner.cli.api.output import JsonArray, write_json, write_table
 from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
 from clerk_runner.explore.answers import failure_lines, found_lines, success_lines, telling_read
 from clerk_runner.explore.replacing import loss_lines, read_before, vanishing_keys
@@ -152,6 +153,12 @@ def test_every_write_of_every_version_is_announced(version: str) -> None:
                 assert deletion_id(operation, call) in call.path
 
 
+def test_the_id_that_has_to_be_typed_is_the_one_that_was_written() -> None:
+    operation = CATALOG.operation("DeleteOrganizationMembership")
+    call = prepare(operation, Inputs({"organization_id": "org_1", "user_id": "a b/c"}))
+    assert (call.path, deletion_id(operation, call)) == ("/organizations/org_1/memberships/a%20b%2Fc", "a b/c")
+
+
 def test_an_organization_without_a_creator_is_warned_of() -> None:
     operation = CATALOG.operation("CreateOrganization")
     lonely, owned = (
@@ -279,6 +286,14 @@ class TestTerminal:
         assert any(path in line for line in lines)
         assert ("method" in lines[0]) is (width >= 100)
         assert any("role*" in line for line in lines)
+
+    def test_json_commands_no_terminal_and_means_the_same(self, capsys: pytest.CaptureFixture[str]) -> None:
+        value = {"name": "Zoe\u0301 \x1b[2J \x9b2J \u202egnp \U0001f600 \ud800", "list": [1]}
+        write_json(value)
+        text = capsys.readouterr().out
+        assert json.loads(text) == value
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", text)
+        assert "\U0001f600" in text
 
     def test_json_is_indented(self, run_api: Api, capsys: pytest.CaptureFixture[str]) -> None:
         text = run_api("tags", "--json").stdout

@@ -72,6 +72,7 @@ def test_a_tag_is_listed(run_api: Api) -> None:
         "invitation",
         "email_address*",
     ]
+    assert lines[2].endswith("  email_address*")
 
 
 def test_an_old_tag_is_known_in_its_version_alone(run_api: Api) -> None:
@@ -93,8 +94,11 @@ def test_a_path_with_ids_lists_what_is_there_and_below(run_api: Api) -> None:
 
 def test_a_full_list_shows_parameters_and_fields(run_api: Api) -> None:
     text = output(run_api("list", "Invitations", "--full"))
-    assert ["email_address*", "body"] in [line.split() for line in text.splitlines()]
-    assert ["invitation_id*", "path"] in [line.split() for line in text.splitlines()]
+    lines = [line.split() for line in text.splitlines()]
+    assert ["limit", "query", "integer", "1..500,", "default", "10"] in lines
+    assert ["invitation_id*", "path", "string"] in lines
+    # Once for one invitation, and once for each of ten.
+    assert lines.count(["email_address*", "body", "string"]) == 2
     made = json.loads(output(run_api("list", "Invitations", "--full", "--json")))
     assert [one["operation"] for one in made] == [
         "ListInvitations", "CreateInvitation", "CreateBulkInvitations", "RevokeInvitation",

@@ -237,3 +237,9 @@ def test_every_version_understands_its_own_operations(version: str) -> None:
     catalog = load(version)
     for say in ("list users", "delete user_1", "list organizations", "invite a@b.co", "count users"):
         assert isinstance(understand(say, catalog, NOW_MS), Understood)
+
+
+def test_an_old_version_offers_what_it_has() -> None:
+    result = understand("reset the password of user_1", load("2021-02-05"), NOW_MS)
+    assert isinstance(result, Question)
+    assert [str(call) for choice in result.choices for call in choice.calls] == ["POST /users/user_1/remove_password"]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from clerk_jobs.catalog import Catalog, Operation
+from clerk_jobs.catalog import Body, Catalog, Operation, Schema
 from clerk_runner.cli.api import prompt
 from clerk_runner.cli.api.output import write_json, write_sections, write_table
 from clerk_runner.cli.api.state import ApiState
@@ -195,18 +195,22 @@ def _entry(operation: Operation) -> dict[str, object]:
 
 def _required(operation: Operation) -> list[str]:
     names = [p.name for p in operation.query_parameters if p.required]
-    return names + (list(operation.body.schema.required) if operation.body is not None else [])
+    return names + (list(_row_schema(operation.body).required) if operation.body is not None else [])
+
+
+def _row_schema(body: Body) -> Schema:
+    """The schema of the body, or of one of its elements."""
+    return body.schema.items if body.schema.type == "array" and body.schema.items is not None else body.schema
 
 
 def _write_list(operations: Sequence[Operation], *, full: bool) -> None:
     if full:
         for operation in operations:
-            rows = [(f"{p.name}{'*' if p.required else ''}", p.place) for p in operation.parameters]
+            rows = [_full_row(p.name, p.place, p.schema, required=p.required) for p in operation.parameters]
             if operation.body is not None:
-                schema = operation.body.schema
-                fields = (schema.items or schema).properties
-                needed = (schema.items or schema).required
-                rows += [(f"{name}{'*' if name in needed else ''}", "body") for name in fields]
+                schema = _row_schema(operation.body)
+                for name, child in schema.properties.items():
+                    rows.append(_full_row(name, "body", child, required=name in schema.required))
             title = f"{operation}  {operation.operation_id}: {operation.phrase}"
             write_sections([Section(title, tuple(rows))])
         return
@@ -223,3 +227,9 @@ def _write_list(operations: Sequence[Operation], *, full: bool) -> None:
             for operation in operations
         ],
     )
+
+
+def _full_row(name: str, place: str, schema: Schema, *, required: bool) -> tuple[str, ...]:
+    from clerk_runner.explore.shape import bounds_text, type_text  # noqa: PLC0415 (a plain list shows no types)
+
+    return f"{name}{'*' if required else ''}", place, type_text(schema), bounds_text(schema)

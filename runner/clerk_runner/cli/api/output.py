@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import click
 
+from clerk_runner.cli.text import HIDDEN
 from clerk_runner.explore.section import Section
 
 __all__ = ["JsonArray", "write_json", "write_sections", "write_table"]
@@ -22,7 +23,13 @@ LEAST_TEXT = 16
 
 def write_json(value: Any) -> None:
     """One JSON value: indented on a terminal, one line in a pipe."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2 if _terminal() else None))
+    click.echo(_json(value, 2 if _terminal() else None))
+
+
+def _json(value: Any, indent: int | None) -> str:
+    """JSON in which nothing commands a terminal: such characters are written as JSON's escapes, and mean the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return HIDDEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 class JsonArray:
@@ -48,7 +55,7 @@ class JsonArray:
         """Write rows."""
         newline = "\n" if self._indent else ""
         for row in rows:
-            click.echo(f"{self._between}{newline}{json.dumps(row, ensure_ascii=False, indent=self._indent)}", nl=False)
+            click.echo(f"{self._between}{newline}{_json(row, self._indent)}", nl=False)
             self._between = "," if self._indent else ", "
 
 
