@@ -31,6 +31,7 @@ from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
+from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import left_early
 from clerk_runner.logs import Log, open_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
@@ -66,7 +67,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
                     return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             if interrupts.received is None:
                 raise
             said = (
@@ -227,7 +228,22 @@ class _Run:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
         if change or state == "planned":
+            await self._outlast_others(choice.folder, journal)
             await self._screen(journal, exchange, log)
+
+    async def _outlast_others(self, folder: RunFolder, journal: Journal) -> None:
+        """Wait until nothing that a run left behind had under way can arrive; looking people up before would err."""
+        left_s = landing_s(
+            self._request.state,
+            folder,
+            self._clock.wall(),
+            quarantine_s=self._job.reconcile.quarantine,
+            speed=self._credentials.speed,
+        )
+        if left_s > 0:
+            told = told_or_left(left_s, self._clock.wall(), self._request.max_wait_s, self._time_left())
+            pending = (await journal.counts())[State.PENDING]
+            await self._followed(self._clock.sleep(left_s), lambda: Progress("waiting", 0, pending, told))
 
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]

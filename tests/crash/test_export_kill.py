@@ -32,7 +32,7 @@ def workplace_of(folder: Path, clerk: SimulatedClerk) -> Workplace:
 
 def killed(workplace: Workplace, after_s: float) -> bool:
     """Start the run and kill it; False where it ended before."""
-    process = workplace.start("run", "job.yaml", "--json")
+    process = workplace.start("run", "job.yaml", "--json", measured=False)
     try:
         process.communicate(timeout=after_s)
     except subprocess.TimeoutExpired:

@@ -24,8 +24,10 @@ DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
 _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
-_SOON_S = 0.03
+_SOON_S = 0.02
 """Shortest time between two asks that were in vain, before `speed`: what returns meanwhile comes at once."""
+_SPREAD_S = 0.01
+"""Those who wait for the same moment ask within so many seconds after it, before `speed`."""
 _LONG_S = 30.0
 """Longest time without asking: the machine may have slept, and its clock may have been set."""
 
@@ -149,15 +151,17 @@ class LeasedWindow:
         """A response came: free again one period from then."""
         head_start_s = self._spec.early.head_start(slot.taken_at_s, now_s)
         self._end(slot, self._after_response_s - head_start_s, self._after_response_s)
+        self._expect(now_s + self._after_response_s - head_start_s)
 
     def lose(self, slot: Slot, now_s: float) -> None:
         """No response will come: held for as long as the request may still arrive."""
-        del now_s
         self._end(slot, self._after_loss_s, self._after_loss_s)
+        self._expect(now_s + self._after_loss_s)
 
     def give_back(self, slot: Slot) -> None:
-        """Nothing was sent: free at once."""
+        """Nothing was sent: free at once, so whoever waits may ask."""
         self._end(slot, None, 0.0)
+        self._ask_again_at_s = -math.inf
 
     def charge(self, ended_at_s: float, amount: int = 1) -> None:
         """Not for a shared window: what was spent elsewhere is in the ledger already."""
@@ -188,7 +192,8 @@ class LeasedWindow:
             self._expected_at_s = math.inf if answer.wait_s is None else now_s + answer.wait_s
             wait_s = max(_LONG_S if answer.wait_s is None else answer.wait_s, _SOON_S / self._speed)
             most_s = _POLL_S / self._speed if answer.unsettled else _LONG_S
-            self._ask_again_at_s = now_s + min(wait_s, most_s) * (1.0 + jitter * 0.1)
+            # Spread over a moment, not over a part of the wait: after ten seconds that would be one of them.
+            self._ask_again_at_s = now_s + min(wait_s, most_s) + jitter * _SPREAD_S / self._speed
         self._refilled()
 
     def expires_at(self, now_s: float) -> float | None:
@@ -212,6 +217,12 @@ class LeasedWindow:
         self._open -= slot.amount
         for lease, amount in slot.parts:
             self._bring(lease, amount, hold_s, spent_s)
+
+    def _expect(self, back_at_s: float) -> None:
+        """A permit of ours comes back then: the ledger, asked while it was under way, could not know when."""
+        if back_at_s < self._ask_again_at_s:
+            self._ask_again_at_s = back_at_s
+            self._refilled()
 
     def _bring(self, lease: int, amount: int, hold_s: float | None, spent_s: float) -> None:
         spec = self._spec

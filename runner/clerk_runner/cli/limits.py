@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clerk_runner.cli.limit_options import limit_options
-from clerk_runner.cli.text import examples
+from clerk_runner.cli.text import duration, examples
 
 if TYPE_CHECKING:
     from clerk_limits.allowance import Allowance
     from clerk_limits.documented import DocumentedLimit
+    from clerk_runner.use import InstanceUse
 
 __all__ = ["limits"]
 
@@ -35,11 +37,14 @@ def limits(as_json: bool, **given: Any) -> None:
     from clerk_jobs.catalog import load  # noqa: PLC0415  heavy
     from clerk_limits.allowance import own_allowances  # noqa: PLC0415  heavy
     from clerk_limits.documented import FRONTEND_LIMITS, LIMITS  # noqa: PLC0415  heavy
+    from clerk_runner.credentials import state_home  # noqa: PLC0415  heavy
     from clerk_runner.explore.page_limits import ADVICE, page_maxima  # noqa: PLC0415  heavy
+    from clerk_runner.use import in_use  # noqa: PLC0415  heavy
 
     options = _options(given)
     uses = [_uses(limit, options) for limit in LIMITS]
     own, pages = own_allowances(options), page_maxima(load())
+    now = in_use(state_home(os.environ))
     if as_json:
         backend = [_as_json(limit) | {"uses": _numbers(use)} for limit, use in zip(LIMITS, uses, strict=True)]
         whole = {
@@ -48,6 +53,7 @@ def limits(as_json: bool, **given: Any) -> None:
             "frontend": [_as_json(limit) for limit in FRONTEND_LIMITS],
             "page_maxima": pages,
             "advice": ADVICE,
+            "in_use": [_use_as_json(one) for one in now],
         }
         click.echo(orjson.dumps(whole))
         return
@@ -56,6 +62,7 @@ def limits(as_json: bool, **given: Any) -> None:
         lines += [f"  {_stated(limit)}", *(f"    {line}" for line in _taken(use))]
     if own:
         lines += ["Of your own, for one job:", *(f"  {entry.name}: {entry.describe()}" for entry in own)]
+    lines += _use_lines(now)
     lines.append("Frontend API, for your application's own visitors; jobs never call it:")
     lines += [f"  {_stated(limit)}" for limit in FRONTEND_LIMITS]
     lines += ["Rows of a page at most:", *(f"  {line}" for line in _page_lines(pages)), ADVICE]
@@ -103,6 +110,45 @@ def _stated(limit: DocumentedLimit) -> str:
     scope = "" if limit.scope.value in ("instance", "endpoint") else f" for each {limit.scope.value}"
     period = "hour" if limit.period_s == 3600 else f"{limit.period_s:g} s"
     return f"{limit.name}{kind}: {limit.permits:,} per {period}{scope}: {what}"
+
+
+def _use_lines(now: list[InstanceUse]) -> Iterator[str]:
+    """What is in use now, by which process; the ledgers of this machine and user alone."""
+    yield "In use now, by the processes of this machine:" if now else "Nothing is in use now by this machine."
+    for one in now:
+        speed = f", {one.owner.speed:g} times as fast" if one.owner.speed != 1 else ""
+        yield f"  {one.owner.instance} ({one.owner.kind}) at {one.owner.host}{speed}"
+        for use in one.limits:
+            period = "hour" if use.period_s == 3600 else f"{use.period_s:g} s"
+            busiest = f" by the busiest of {use.subjects:,}" if use.subjects else ""
+            back = "" if use.first_back_s is None else f", the next is free again in {duration(use.first_back_s)}"
+            yield f"    {use.limit}: {use.used:,} of {use.permits:,} per {period}{busiest}{back}"
+            for (pid, label), amount in use.processes.items():
+                yield f"      {amount:,} by {f'{label} (pid {pid})' if pid else 'others, before this ledger began'}"
+
+
+def _use_as_json(one: InstanceUse) -> dict[str, Any]:
+    owner = one.owner
+    return {
+        "host": owner.host,
+        "instance": owner.instance,
+        "kind": owner.kind,
+        "speed": owner.speed,
+        "limits": [
+            {
+                "name": use.limit,
+                "used": use.used,
+                "permits": use.permits,
+                "period_s": use.period_s,
+                "subjects": use.subjects,
+                "first_back_s": use.first_back_s,
+                "processes": [
+                    {"pid": pid, "label": label, "permits": amount} for (pid, label), amount in use.processes.items()
+                ],
+            }
+            for use in one.limits
+        ],
+    }
 
 
 def _page_lines(pages: dict[str, list[str]]) -> Iterator[str]:

@@ -15,8 +15,9 @@ import orjson
 
 from clerk_jobs.jobfile import ExportJob, InviteJob, load_job
 from clerk_runner.batch import RunRequest, run_job
+from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
-from clerk_runner.cli.terminal import TerminalView, ask, preview_lines, show_lines, show_summary
+from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
 from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
@@ -152,8 +153,7 @@ def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def consent_of(*, yes: bool, admin: bool) -> Consent:
     """How the user can say yes: on a terminal by answering, elsewhere by ``--yes`` alone."""
-    interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    return Consent(yes=yes, admin=admin, ask=ask if interactive else None)
+    return Consent(yes=yes, admin=admin, ask=ask_yes if interactive() else None)
 
 
 def view() -> TerminalView:
