@@ -19,7 +19,7 @@ __all__ = ["Positions", "distinct_ids", "load_positions", "prepare_tables", "sav
 _TABLES = (
     (
         "CREATE TABLE IF NOT EXISTS slice(id INTEGER PRIMARY KEY, low_ms INTEGER, high_ms INTEGER, by_cursor INTEGER, "
-        "position_ms INTEGER, after_ms INTEGER, before_ms INTEGER, cursor TEXT, skip INTEGER, state TEXT, "
+        "position_ms INTEGER, after_ms INTEGER, before_ms INTEGER, cursor TEXT, cursor_ms INTEGER, asked INTEGER, skip INTEGER, state TEXT, "
         "kept INTEGER, per_ms REAL, hoped REAL)"
     ),
     (
@@ -27,7 +27,10 @@ _TABLES = (
         "last_ms INTEGER, rows INTEGER, offset INTEGER, length INTEGER, head INTEGER, tail INTEGER, ids BLOB)"
     ),
 )
-_SLICE = "id, low_ms, high_ms, by_cursor, position_ms, after_ms, before_ms, cursor, skip, state, kept, per_ms, hoped"
+_SLICE = (
+    "id, low_ms, high_ms, by_cursor, position_ms, after_ms, before_ms, cursor, cursor_ms, asked, skip, state, kept, "
+    "per_ms, hoped"
+)
 _EXTENT = ", ".join(Extent._fields)
 
 

@@ -170,14 +170,14 @@ class Walkers:
             reply = await self.exchange.ask(self._call(one, limit), _parse_users)
             if reply is None:
                 failures += 1
-                await self._failed(one, limit, failures)
+                await self._failed(limit, failures)
                 continue
             failures = 0
-            await self._take(one, reply, limit)
+            await self._take(one, reply)
             self._fill()
 
     def _call(self, one: Slice, limit: int) -> Call:
-        return replace(USERS, query=(*self.where, ("limit", str(limit)), *one.query()))
+        return replace(USERS, query=(*self.where, *one.query(limit)))
 
     def _leave_early(self) -> None:
         if self.max_wait_s is None:
@@ -190,19 +190,16 @@ class Walkers:
                 hint="run the same command again later",
             )
 
-    async def _failed(self, one: Slice, limit: int, failures: int) -> None:
+    async def _failed(self, limit: int, failures: int) -> None:
         """No answer: wait, and from the second time on ask for less."""
         if failures >= SLOW_TRIES and limit == self.page_size and limit > LEAST_PAGE and self.exchange.trouble:
             self.page_size = max(LEAST_PAGE, limit // 2)
             self.log.warning("page_size", page_size=self.page_size, reason=self.exchange.trouble)
             self.note(f"pages do not arrive ({self.exchange.trouble}): asking for {self.page_size} users at once")
-        if limit != self.page_size and one.cursor is not None:
-            # A cursor demands that every other parameter stays as it was.
-            one.cursor_refused()
         if self.exchange.trouble:
             await self.exchange.pause(failures)
 
-    async def _take(self, one: Slice, reply: Reply, limit: int) -> None:
+    async def _take(self, one: Slice, reply: Reply) -> None:
         if not reply.ok:
             if one.cursor is None or reply.status not in (400, 404, 422):
                 raise StoppedError(
@@ -221,7 +218,7 @@ class Walkers:
                 code="shape_changed",
                 hint="Clerk's API may have changed; try another api_version in the job file",
             )
-        taken = one.take(page, limit)
+        taken = one.take(page)
         self._dirty.add(one.id)
         if taken.rows:
             extent, written = self.spool.append(len(self.extents), one.id, page, taken.rows)
