@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final
 
 from msgspec import Meta
 
-from clerk_jobs.catalog import load
-from clerk_jobs.catalog.catalog import UnknownVersionError
-from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, prepare
+from clerk_jobs.catalog import UnknownVersionError
+from clerk_jobs.catalog.prepare import CallRefusedError
+from clerk_jobs.export.lists import UnknownListError, call_of, find_list
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node, Scalar, key_path
 from clerk_jobs.jobfile.reading import UNREAD, Complaint, Reading, Rule, Unread
@@ -23,8 +23,8 @@ __all__ = ["ExportJob", "Pairs"]
 OURS: Final = frozenset({"limit", "offset", "starting_after", "order_by", "paginated"})
 """Parameters that belong to the walk."""
 PLACEHOLDERS: Final = ("date", "time", "run")
-MOST_USERS: Final = 500
-"""Source: Clerk's OpenAPI document 2026-05-12, GetUserList, maximum of limit."""
+LEAST_PAGE: Final = 10
+"""Pages overlap, so they cannot be arbitrarily small."""
 
 
 class Pairs(tuple[tuple[str, str], ...]):
@@ -87,35 +87,53 @@ def _output_path() -> Meta:
     return Meta(extra={"reader": read}, extra_json_schema={"type": "string"})
 
 
-def _filters_exist(where: Pairs, api_version: str) -> Iterator[Complaint]:
-    """Clerk may ignore a parameter that it does not know, and then everybody would be exported."""
+def _list_exists(list: str, api_version: str) -> Iterator[Complaint]:  # noqa: A002  named as in the job file
+    try:
+        find_list(list, api_version)
+    except UnknownVersionError as error:
+        yield Complaint("api_version", str(error), at="list")
+    except UnknownListError as error:
+        yield Complaint("list", str(error), error.hint)
+
+
+def _filters_exist(list: str, where: Pairs, api_version: str) -> Iterator[Complaint]:  # noqa: A002  named as in the job file
+    """Clerk may ignore a parameter that it does not know, and then everything would be exported."""
     for name in dict.fromkeys(name for name, _ in where):
         if name in OURS:
             yield Complaint(f"where.{name}", "belongs to the walk through the list, not to its filters", at="where")
     try:
-        operation = load(api_version).operation("GetUserList")
-    except UnknownVersionError as error:
-        yield Complaint("api_version", str(error))
+        call_of(find_list(list, api_version), tuple(pair for pair in where if pair[0] not in OURS))
+    except (UnknownVersionError, UnknownListError):
+        # The list's own rule tells.
         return
-    try:
-        prepare(operation, Inputs(query=[pair for pair in where if pair[0] not in OURS]))
     except CallRefusedError as error:
         for finding in error.findings:
-            yield Complaint(f"where.{finding.name}", finding.message, finding.hint, at="where")
+            key = f"where.{finding.name}" if finding.name else "where"
+            yield Complaint(key, finding.message, finding.hint, at="where")
+
+
+def _page_fits(list: str, page_size: int | None, api_version: str) -> Iterator[Complaint]:  # noqa: A002  named as in the job file
+    """Clerk answers ten rows where more are asked for than it gives, without a word."""
+    try:
+        most = find_list(list, api_version).page_maximum
+    except (UnknownVersionError, UnknownListError):
+        return
+    if page_size is not None and most is not None and page_size > most:
+        yield Complaint("page_size", f"must be a whole number of at most {most}")
 
 
 class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="export"):
     """A list of Clerk's, written to a file.
 
     Attributes:
-        list: what is exported.
+        list: what is exported: a list of Clerk's, named by its path.
         where: Clerk's own filters; a time may be written as a date, and created_at_after includes its moment.
         output: the file, relative to the job file; {date}, {time} and {run} are filled in when the run starts.
-        page_size: rows asked for at once.
+        page_size: rows asked for at once; unset, as many as the list gives.
     """
 
     manners: ClassVar[frozenset[str]] = Job.manners | {"page_size"}
-    rules: ClassVar[tuple[Rule, ...]] = (_filters_exist,)
+    rules: ClassVar[tuple[Rule, ...]] = (_list_exists, _filters_exist, _page_fits)
     also_known: ClassVar[dict[str, str]] = {
         "filter": "where",
         "file": "output",
@@ -123,7 +141,7 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
         "limit": "page_size",
     }
 
-    list: Literal["users"]
+    list: str
     output: Annotated[str, _output_path()]
     where: Annotated[Pairs, _filters()] = Pairs()
-    page_size: Annotated[int, Meta(ge=1, le=MOST_USERS)] = MOST_USERS
+    page_size: Annotated[int, Meta(ge=LEAST_PAGE)] | None = None

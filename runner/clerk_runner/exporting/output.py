@@ -20,8 +20,10 @@ from clerk_runner.errors import UsageError
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.folders import RunFolder, StateFolder
 
-__all__ = ["OutputFacts", "is_same", "output_path", "publish", "require_free", "write_partial"]
+__all__ = ["STDOUT", "OutputFacts", "is_same", "output_path", "publish", "require_free", "write_partial"]
 
+STDOUT = Path("-")
+"""The output's path where it goes to standard output."""
 _COPIED = 4 * 1024 * 1024
 
 
