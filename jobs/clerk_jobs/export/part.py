@@ -20,7 +20,7 @@ from clerk_jobs.export.page import Page
 __all__ = ["LEAST_LIMIT", "Part", "PartState"]
 
 OVERLAP = 20
-"""Known rows that a page begins with; half of a page that is smaller than twice that."""
+"""Known rows that a page begins with; at most half of the page."""
 LEAST_LIMIT = 2
 """Rows of the smallest page: one to be known and one to be new."""
 MOST_READINGS = 2

@@ -24,7 +24,7 @@ from clerk_jobs.export.page import Page
 __all__ = ["LEAST_LIMIT", "DisorderError", "Slice", "SliceState", "Taken"]
 
 OVERLAP = 10
-"""Known rows that a page by offset begins with, within one millisecond; half of a page that is smaller than twice that."""
+"""Known rows that a page by offset begins with, within one millisecond; at most half of the page."""
 LEAST_LIMIT = 2
 """Rows of the smallest page: one to be known and one to be new."""
 

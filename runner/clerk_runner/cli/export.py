@@ -74,5 +74,7 @@ def _proof_lines(proof: Proof) -> Iterator[str]:
         yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
     if proof.missing:
         yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
+    if proof.unfit:
+        yield f"  unfit: {proof.unfit:,} values were left out, because they are of another type than their column"
     if proof.output is not None and proof.size is not None:
         yield f"  output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}"

@@ -15,9 +15,17 @@ from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.exporting.halt import Halt
 from clerk_runner.exporting.keeper import Keeper
-from clerk_runner.exporting.output import STDOUT, OutputFacts, is_same, publish, write_partial
+from clerk_runner.exporting.output import (
+    STDOUT,
+    OutputFacts,
+    is_same,
+    publish,
+    require_room,
+    write_partial,
+    write_stdout,
+)
 from clerk_runner.exporting.pages import Pages
-from clerk_runner.exporting.positions import distinct_ids, load_positions
+from clerk_runner.exporting.positions import Positions, distinct_ids, load_positions
 from clerk_runner.exporting.request import Surroundings
 from clerk_runner.exporting.spool import Spool, in_order
 from clerk_runner.exporting.summary import ExportSummary, Proof, read_summary
@@ -129,7 +137,7 @@ class Export:
             self._exchange,
             halt,
             self._log,
-            self._job.list,
+            self._job.listing,
             self._operation.list_shape,
             self._job.page_size or self._operation.page_maximum or 1,
             self._around.request.max_wait_s,
@@ -139,7 +147,7 @@ class Export:
     async def _followed(self, walk: Walk, keeper: Keeper, halt: Halt) -> None:
         """Walk while what arrives is saved and progress is shown, no longer than --max-time."""
         total = await self._journal.get("count_before") or 0
-        label = f"exporting {self._job.list}"
+        label = f"exporting {self._job.listing}"
 
         def read() -> Progress:
             return Progress(label, walk.rows, max(total, walk.rows), self._exchange.trouble)
@@ -176,14 +184,23 @@ class Export:
             before, after = (_sum(each) for each in zip(*totals, strict=True))
             await self._journal.put(count_before=before, count_after=after)
         await self._journal.put(state="finalizing", missing=sum(part.missing for part in positions.parts))
-        self._around.view.stage(f"writing {target.name}")
-        partial = target.with_name(f".{target.name}.{self._folder.id}.partial")
         spool = Spool(self._spool_path, positions.size)
         try:
-            ranges = in_order(spool, positions.extents)
-            facts = await asyncio.to_thread(write_partial, partial, ranges, spool, target)
+            await self._write(target, spool, positions)
         finally:
             spool.close()
+
+    async def _write(self, target: Path, spool: Spool, positions: Positions) -> None:
+        form, ranges = self._job.form, in_order(spool, positions.extents)
+        if target == STDOUT:
+            # Whoever reads cannot be asked what arrived: after a crash it is written again from its beginning.
+            facts = await asyncio.to_thread(write_stdout, form, ranges, spool)
+            await self._journal.put(output=msgspec.to_builtins(facts))
+            return
+        self._around.view.stage(f"writing {target.name}")
+        require_room(target, form, positions.size)
+        partial = target.with_name(f".{target.name}.{self._folder.id}.partial")
+        facts = await asyncio.to_thread(write_partial, partial, form, ranges, spool, target)
         await self._journal.put(output=msgspec.to_builtins(facts))
         await asyncio.to_thread(publish, partial, target)
 
@@ -207,7 +224,7 @@ class Export:
             requests=requests,
             throttled=throttled,
             elapsed_s=round(self._around.elapsed_s, 3),
-            outputs=[proof.output] if proof.output is not None else [],
+            outputs=[] if proof.output in (None, str(STDOUT)) else [proof.output],
             run_dir=str(self._folder.path),
             exit=int(code),
             error=None
@@ -245,6 +262,7 @@ class Export:
             output=output.get("path"),
             sha256=output.get("sha256"),
             size=output.get("size"),
+            unfit=output.get("unfit") or 0,
         )
 
 

@@ -16,6 +16,7 @@ from clerk_runner.exporting.output import STDOUT, output_path, require_free
 from clerk_runner.exporting.phases import Export
 from clerk_runner.exporting.positions import prepare_tables
 from clerk_runner.exporting.request import ExportRequest, Surroundings, check_instance
+from clerk_runner.exporting.sinks import require_extra
 from clerk_runner.exporting.summary import ExportSummary
 from clerk_runner.folders import RunFacts, RunFolder
 from clerk_runner.groups import unwrapped
@@ -36,6 +37,7 @@ async def run_export(request: ExportRequest, view: View) -> ExportSummary:
         RunnerError: nothing was written, or the run could not even be opened; whatever happens later is in the summary.
     """
     check_instance(request)
+    require_extra(request.job.form)
     with Interrupts() as interrupts:
         try:
             with unwrapped():
@@ -94,7 +96,7 @@ class _Run:
             overrides=self._request.overrides,
             identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
             fingerprint="",
-            source=job.list,
+            source=job.listing,
             instance=instance,
             instance_kind=credentials.key.kind.value,
             host=credentials.host,

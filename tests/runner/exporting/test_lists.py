@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clerk_jobs.export.lists import lists_of
-from clerk_jobs.jobfile import ExportJob, load_job
-from clerk_runner.credentials import discover
-from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
-from clerk_runner.folders import StateFolder
-from clerk_runner.view import Preview, Progress
 from clerk_testing.commands import Workplace
-from clerk_testing.simulated import SimulatedClerk, simulated_clerk
+from clerk_testing.exports import export, rows_of
+from clerk_testing.simulated import simulated_clerk
 
 KEY = "--key=sk_live_x"
 SUBJECT = "subject: mch_" + "a" * 27
 NEEDS = {"sessions": "user_id: user_1", "api_keys": SUBJECT, "m2m_tokens": SUBJECT}
 """Filters without which Clerk refuses a list."""
-
-
-class SilentView:
-    """Shows nothing."""
-
-    def stage(self, text: str) -> None:
-        pass
-
-    def preview(self, preview: Preview) -> None:
-        pass
-
-    async def follow(self, read: Callable[[], Progress]) -> None:
-        read()
-
-
-def export(folder: Path, clerk: SimulatedClerk, name: str, **keys: str) -> tuple[ExportSummary, list[dict[str, Any]]]:
-    """Export a list in this process."""
-    keys = {"limits": "{share: 1.0}", **keys}
-    lines = "".join(f"{key}: {value}\n" for key, value in keys.items())
-    path = folder / "job.yaml"
-    path.write_text(f"name: {name.replace('/', ' ')}\nkind: export\nlist: {name}\noutput: '{{run}}.jsonl'\n{lines}")
-    job = load_job(path)
-    assert isinstance(job, ExportJob)
-    state = StateFolder(folder / "state")
-    request = ExportRequest(job=job, job_path=path, credentials=discover(clerk.environment, folder), state=state)
-    summary = asyncio.run(run_export(request, SilentView()))
-    assert summary.error is None, summary.error
-    return summary, [json.loads(line) for line in Path(summary.outputs[0]).read_bytes().splitlines()]
 
 
 @pytest.mark.parametrize("version", ["2024-10-01", "2026-05-12"])
@@ -61,7 +26,8 @@ def test_every_list_is_exported_whole(tmp_path: Path, version: str) -> None:
     ) as clerk:
         for name in lists_of(version):
             where = {"where": f"{{{NEEDS[name]}}}"} if name in NEEDS else {}
-            summary, rows = export(tmp_path, clerk, name, page_size="10", api_version=version, **where)
+            summary = export(tmp_path, clerk, name, page_size="10", api_version=version, **where)
+            rows = rows_of(summary)
             expected = 0 if name == "organization_invitations" else 23
             assert (summary.proof is not None and summary.proof.distinct, len(rows)) == (expected, expected), name
             assert len({row["id"] for row in rows}) == expected, name
@@ -81,7 +47,7 @@ def test_organizations_that_come_and_go_cost_nobody_else(tmp_path: Path) -> None
         )
         worker.start()
         try:
-            _, rows = export(tmp_path, clerk, "organizations", page_size="50")
+            rows = rows_of(export(tmp_path, clerk, "organizations", page_size="50"))
         finally:
             worker.join()
     ids = [row["id"] for row in rows]
