@@ -104,12 +104,12 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     """A list of Clerk's, written to a file.
 
     Attributes:
-        listing: ``list:``, what is exported: a list of Clerk's, named by its path.
+        list: what is exported (the field ``listing``): a list of Clerk's, named by its path.
         where: Clerk's own filters; a time may be written as a date, and created_at_after of users includes its moment.
         output: the file, relative to the job file; {date}, {time} and {run} are filled in when the run starts. "-" is
             standard output.
-        chosen_format: ``format:``, what the output is; unset, as its name ends.
-        wanted: ``columns:`` of everything but JSON Lines; unset, every documented field.
+        format: what the output is (the field ``chosen_format``); unset, as its name ends.
+        columns: of everything but JSON Lines (the field ``wanted``); unset, every documented field.
         formulas: what becomes of CSV cells that a spreadsheet would execute.
         page_size: rows asked for at once; unset, as many as the list gives.
     """

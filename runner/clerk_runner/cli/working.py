@@ -16,7 +16,7 @@ import orjson
 from clerk_jobs.jobfile import ExportJob, InviteJob, load_job
 from clerk_runner.batch import RunRequest, run_job
 from clerk_runner.cli.ending import knowing, unread
-from clerk_runner.cli.export import ExportOptions, work_on_export
+from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
 from clerk_runner.cli.terminal import TerminalView, ask, preview_lines, show_lines, show_summary
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
@@ -91,8 +91,11 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
     """Plan a job file; returns the exit code."""
     pairs = parse_overrides(overrides)
-    loaded = load_invite(job, pairs, allow_outside=allow_outside)
+    loaded = load_job(job, pairs, allow_outside=allow_outside)
     with knowing(job=loaded.name, kind=loaded.kind):
+        if isinstance(loaded, ExportJob):
+            return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
+        assert isinstance(loaded, InviteJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -107,18 +110,6 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     else:
         show_lines(preview_lines(plan.preview))
     return plan.exit
-
-
-def load_invite(path: Path, overrides: tuple[tuple[str, str], ...], *, allow_outside: bool) -> InviteJob:
-    """Load a job file of a kind that can be planned."""
-    job = load_job(path, overrides, allow_outside=allow_outside)
-    if not isinstance(job, InviteJob):
-        raise UsageError(
-            f"a job of kind {job.kind} has no plan: it changes nothing",
-            code="plan_kind",
-            hint="run it; --max-time 60s shows how fast it goes, and the same command goes on",
-        )
-    return job
 
 
 def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

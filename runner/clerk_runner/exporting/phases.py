@@ -39,6 +39,8 @@ from clerk_runner.view import Progress
 
 __all__ = ["Export"]
 
+UNPAGED = 500
+"""The page size of a list without pages, which is not sent."""
 CLOCK_MARGIN_MS = 1000
 """The server's clock is known to half a second; who exists at the start must lie before the end of time."""
 
@@ -139,7 +141,7 @@ class Export:
             self._log,
             self._job.listing,
             self._operation.list_shape,
-            self._job.page_size or self._operation.page_maximum or 1,
+            self._job.page_size or self._operation.page_maximum or UNPAGED,
             self._around.request.max_wait_s,
             self._around.view.stage,
         )
