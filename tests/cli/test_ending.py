@@ -76,11 +76,10 @@ def test_a_job_that_leaves_before_it_began_tells_when_to_come_again(
     job: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     until = "2026-01-02T03:04:05Z"
-    try:
-        with knowing(**job):
-            raise LeftEarly("a list is closed", code="left_early", until=until)
-    except LeftEarly as error:
-        assert show_error(error, as_json=True) == 5
+    left = LeftEarly("a list is closed", code="left_early", until=until)
+    with pytest.raises(LeftEarly), knowing(**job):
+        raise left
+    assert show_error(left, as_json=True) == 5
     found = json.loads(capfd.readouterr().out)
     found.pop("error")
     assert found == ({**job, "state": "waiting", "next_permit": until} if job else {})
