@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import click
 import pytest
 
-from clerk_runner.cli import asking
 from clerk_runner.cli.asking import ask_hidden, ask_text, ask_yes, interactive
 
 END = "\x04"
@@ -48,14 +48,14 @@ def sent_at_the_prompt(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     numbers: list[int] = []
     before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, lambda *_: None)
-    echo = asking.click.echo
+    echo = click.echo
 
     def printed(*arguments: Any, **named: Any) -> None:
         echo(*arguments, **named)
         while numbers:
             os.kill(os.getpid(), numbers.pop(0))
 
-    monkeypatch.setattr(asking.click, "echo", printed)
+    monkeypatch.setattr(click, "echo", printed)
     yield numbers
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -99,7 +99,7 @@ def test_a_key_is_not_shown_while_it_is_typed(
     keyboard: Keyboard, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     echoed = []
-    echo = asking.click.echo
+    echo = click.echo
 
     def printed(*arguments: Any, **named: Any) -> None:
         echo(*arguments, **named)
@@ -107,7 +107,7 @@ def test_a_key_is_not_shown_while_it_is_typed(
             echoed.append(keyboard.echoes)
             keyboard.type("hidden\n")
 
-    monkeypatch.setattr(asking.click, "echo", printed)
+    monkeypatch.setattr(click, "echo", printed)
     assert ask_hidden("Key") == "hidden"
     assert echoed == [False]
     assert keyboard.echoes
