@@ -20,22 +20,23 @@ from clerk_jobs.call import State
 from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
-from clerk_limits.gate import Gate
+from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
-from clerk_runner.errors import LeftEarly, RunnerError
+from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
-from clerk_runner.identity import identify
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.landing import landing_s, told_or_left
-from clerk_runner.logs import Log, open_log, silent_log
-from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
-from clerk_runner.preview import Known, build_preview
+from clerk_runner.leaving import left_early
+from clerk_runner.logs import Log, open_log
+from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
@@ -106,23 +107,28 @@ class _Run:
         self._work = InviteWork(request.job)
         self._payloads = SourcePayloads(source, self._drafting)
         self._clock = LoopClock()
-        self._gate = Gate(self._credentials.key.kind, request.gate_options, self._clock)
         self._began = time.monotonic()
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
         fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
-        async with Client(self._credentials, self._job.api_version) as client:
-            exchange = Exchange(client, self._gate, self._clock, log=silent_log(), speed=self._credentials.speed)
-            instance = await identify(exchange, self._credentials)
-            choice = self._choose(self._facts(instance, fingerprint))
+        options = AccountOptions(
+            gate=self._request.gate_options,
+            label=f"job {self._job.name}",
+            invites=tuple(lane.template for lane in self._work.lanes),
+        )
+        async with (
+            Client(self._credentials, self._job.api_version) as client,
+            open_account(client, self._request.state, self._clock, options) as account,
+        ):
+            choice = self._choose(self._facts(account.instance, fingerprint))
             if choice.action == "repeat":
                 return repeated(choice.folder)
             try:
                 if choice.action == "new" and self._job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
-                return await self._work_on(choice, instance, exchange, fingerprint)
+                return await self._work_on(choice, account, fingerprint)
             finally:
                 choice.folder.release()
 
@@ -157,22 +163,22 @@ class _Run:
             reopen=request.unresolved is not None,
         )
 
-    async def _work_on(self, choice: Choice, instance: str, exchange: Exchange, fingerprint: str) -> Summary:
-        folder = choice.folder
+    async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
+        folder, exchange, instance = choice.folder, account.exchange, account.instance
         log, log_file = open_log(folder.log_path, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
-            exchange.attach(log, lambda blocks: journal.put(blocks=blocks))
+            exchange.attach(log)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
-            past.charge(self._gate)
-            await self._restore(journal)
+            past.charge(exchange.gate)
             await self._take_in(choice, journal, exchange, log)
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
             latency_s = exchange.latency_s or DEFAULT_LATENCY_S
             known = Known(action=choice.action, run=folder.id, scopes=scopes, screened=True, latency_s=latency_s)
-            self._view.preview(await build_preview(self._job, self._credentials, self._work, journal, past, known))
+            standing = Standing(past, out_now(account.folder))
+            self._view.preview(await build_preview(self._job, self._credentials, self._work, journal, standing, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
                 self._ask(choice)
             if choice.action == "change":
@@ -198,12 +204,6 @@ class _Run:
         old, new = folder.facts(), self._facts(instance, fingerprint)
         kept = msgspec.structs.replace(new, id=old.id, created_ms=old.created_ms, parent=old.parent)
         write_private(folder.path / "run.json", msgspec.json.format(msgspec.json.encode(kept)))
-
-    async def _restore(self, journal: Journal) -> None:
-        """Blocks after a 429 hold across restarts."""
-        for operation, until_s in (await journal.get("blocks") or {}).items():
-            if until_s > self._clock.wall():
-                self._gate.restore_block(operation, until_s)
 
     async def _take_in(self, choice: Choice, journal: Journal, exchange: Exchange, log: Log) -> None:
         """Bring the journal to where sending may begin: every row known, and every known address settled."""
@@ -260,20 +260,20 @@ class _Run:
         await self._followed(
             screener.run(),
             lambda: Progress("looking up who is invited already", min(screener.screened, pending), pending),
-            self._watch_reads(),
+            self._watch_reads(exchange),
         )
 
-    async def _watch_reads(self) -> None:
+    async def _watch_reads(self, exchange: Exchange) -> None:
         """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s, hint = self._request.max_wait_s, "run the same command again to go on"
+        max_wait_s = self._request.max_wait_s
         while True:
             left_s = self._time_left()
             if left_s is not None and left_s <= 0:
-                raise LeftEarly("the time given with --max-time is over", code="left_early", hint=hint)
-            blocked = self._gate.blocked_until().items()
+                raise left_early("the time given with --max-time is over")
+            blocked = exchange.gate.blocked_until().items()
             until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
             if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise LeftEarly("a list is closed for longer than --max-wait", code="left_early", hint=hint)
+                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
             await self._clock.sleep(WATCH_S)
 
     def _time_left(self) -> float | None:
@@ -290,6 +290,7 @@ class _Run:
             exchange=exchange,
             work=self._work,
             payloads=self._payloads,
+            sizes=CallSizes(self._work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options),
             counts=await journal.counts(),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
@@ -297,7 +298,6 @@ class _Run:
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._credentials.speed,
-                most_items=most_items(self._request.gate_options),
             ),
             log=log,
         )

@@ -5,6 +5,7 @@ It uses the run's own parts on a journal in a temporary folder, so that what it 
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import sqlite3
 import tempfile
@@ -20,16 +21,14 @@ import msgspec
 from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
-from clerk_limits.gate import Gate
+from clerk_runner.account import AccountOptions, open_account, out_now
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
-from clerk_runner.exchange import Exchange
 from clerk_runner.history import Past
-from clerk_runner.identity import identify
 from clerk_runner.journal import Journal
 from clerk_runner.logs import silent_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
-from clerk_runner.preview import Known, build_preview
+from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.screening import Screener
 from clerk_runner.source import SourcePayloads, ingest
@@ -71,10 +70,17 @@ class Plan:
             "run_dir": None,
             "calls": forecast.calls,
             "ends_s": round(forecast.ends_s, 3),
+            "starts_at": _iso(preview.starts_at),
+            "ends_at": _iso(preview.starts_at + forecast.ends_s),
+            "quota_used": round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
             "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
         }
+
+
+def _iso(wall_s: float) -> str:
+    return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat("T", "seconds")
 
 
 async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
@@ -117,14 +123,16 @@ async def _plan(
     await journal.seal()
     clock = LoopClock()
     kind = request.credentials.key.kind
-    past = Past([], frozenset(), kind, request.gate_options)
+    standing = Standing(Past([], frozenset(), request.gate_options))
     requests, latency_s = 0, DEFAULT_LATENCY_S
     if not offline:
-        async with Client(request.credentials, request.job.api_version) as client:
-            gate = Gate(kind, request.gate_options, clock)
-            exchange = Exchange(client, gate, clock, log=silent_log(), speed=request.credentials.speed)
-            instance = await identify(exchange, request.credentials)
-            past = past_of(request, instance, clock.wall())
+        invites = tuple(lane.template for lane in work.lanes)
+        options = AccountOptions(gate=request.gate_options, label=f"plan of {request.job.name}", invites=invites)
+        async with (
+            Client(request.credentials, request.job.api_version) as client,
+            open_account(client, request.state, clock, options) as account,
+        ):
+            exchange = account.exchange
             screener = Screener(
                 journal=journal,
                 exchange=exchange,
@@ -137,5 +145,7 @@ async def _plan(
             view.stage("looking up who is invited already")
             await screener.run()
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
+            past = past_of(request, account.instance, clock.wall())
+            standing = Standing(past, out_now(account.folder))
     known = Known(action="plan", run="", scopes="a plan needs none", screened=not offline, latency_s=latency_s)
-    return await build_preview(request.job, request.credentials, work, journal, past, known), requests
+    return await build_preview(request.job, request.credentials, work, journal, standing, known), requests

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clerk_jobs.call import State
 from clerk_jobs.invite import InviteWork
 from clerk_jobs.jobfile import InviteJob
+from clerk_limits.gate import Gate
+from clerk_limits.ledger import InUse, charge_planned
 from clerk_runner.credentials import Credentials
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
@@ -17,7 +20,7 @@ from clerk_runner.planner import DEFAULT_LATENCY_S, Course, forecast
 from clerk_runner.report import count_items, row_problems
 from clerk_runner.view import Preview
 
-__all__ = ["SHOWN_PROBLEMS", "Known", "build_preview"]
+__all__ = ["SHOWN_PROBLEMS", "Known", "Standing", "build_preview"]
 
 SHOWN_PROBLEMS = 10
 
@@ -33,8 +36,26 @@ class Known:
     latency_s: float = DEFAULT_LATENCY_S
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is spent already when a run begins.
+
+    Attributes:
+        past: what counts against the job's own limits.
+        out: what is out in the ledger.
+    """
+
+    past: Past
+    out: Sequence[InUse] = ()
+
+    def charge(self, gate: Gate) -> None:
+        """Take it from a planned gate."""
+        self.past.charge(gate)
+        charge_planned(gate, self.out, time.time())
+
+
 async def build_preview(
-    job: InviteJob, credentials: Credentials, work: InviteWork, journal: Journal, past: Past, known: Known
+    job: InviteJob, credentials: Credentials, work: InviteWork, journal: Journal, standing: Standing, known: Known
 ) -> Preview:
     """Count what the journal holds, and play the rest of the run through."""
     groups, alone = await journal.read(_groups)
@@ -45,10 +66,10 @@ async def build_preview(
         groups=groups,
         alone=alone,
         instance=credentials.key.kind,
-        options=past.options,
+        options=standing.past.options,
         latency_s=known.latency_s,
     )
-    played = await asyncio.to_thread(forecast, course, starts_at, past.charge)
+    played = await asyncio.to_thread(forecast, course, starts_at, standing.charge)
     problems, problem_count = row_problems(journal.path, SHOWN_PROBLEMS)
     return Preview(
         job=job.name,

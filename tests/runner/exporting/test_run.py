@@ -75,10 +75,10 @@ def test_the_proof_is_shown_and_the_run_is_listed(tmp_path: Path) -> None:
     with simulated_clerk("--key=sk_live_x", "--users=3") as clerk:
         workplace = workplace_of(tmp_path, clerk)
         shown = workplace.run("run", "job.yaml").out
-        listed = json.loads(workplace.run("runs", "list", "--json").out)
+        (listed,) = workplace.run("runs", "list", "--json").json["runs"]
     assert "3 rows, 3 different ids" in shown
     assert "3 before and 3 after, so +0" in shown
-    assert (listed[0]["kind"], listed[0]["state"], listed[0]["items"]["done"]) == ("export", "done", 3)
+    assert (listed["kind"], listed["state"], listed["items"]["done"]) == ("export", "done", 3)
 
 
 def test_filters_choose_users_and_bounds_are_half_open(tmp_path: Path) -> None:
