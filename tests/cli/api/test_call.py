@@ -269,6 +269,14 @@ class TestDryRun:
             "body": None,
         }
 
+    def test_the_address_that_is_shown_is_the_one_that_is_called(
+        self, run_api: Api, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLERK_API_URL", "http://127.0.0.1:8080/v1")
+        assert answer(run_api("GET", "/users", "--dry-run"))["url"] == "http://127.0.0.1:8080/v1/users"
+        monkeypatch.setenv("CLERK_API_URL", "http://clerk.example")
+        refused(run_api("GET", "/users", "--dry-run"), UsageError, "url_insecure")
+
     def test_the_version_that_is_shown_is_the_version_that_is_sent(self, run_api: Api) -> None:
         shown = answer(run_api("GET", "/users", "version", "2025-11-10", "--dry-run"))
         assert shown["headers"]["Clerk-API-Version"] == "2025-11-10"

@@ -24,7 +24,7 @@ from clerk_runner.cli.api.options import CallOptions, with_fields
 from clerk_runner.cli.api.output import JsonArray, write_json
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
-from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
+from clerk_runner.credentials import Credentials, address, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
 from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
 from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
@@ -132,8 +132,8 @@ class CallSession:
     def _api_url(self) -> str:
         try:
             return discover(self._environ, Path.cwd()).api_url
-        except RunnerError:
-            return DEFAULT_URL
+        except AccessError:
+            return address(self._environ)
 
     def _refuse_early(self, operation: Operation, inputs: Inputs) -> None:
         if operation.body is not None and operation.body.media_type != "application/json":
