@@ -269,6 +269,17 @@ class TestDryRun:
             "body": None,
         }
 
+    def test_secrets_of_the_body_are_hidden_but_in_code(self, run_api: Api) -> None:
+        body = (
+            '{"password": "horse", "backup_codes": ["staple"], "private_metadata": {"tokens": [{"token": "battery"}]}}'
+        )
+        shown = answer(run_api("POST", "/users", "-d", body, "--dry-run"))["body"]
+        assert shown == {"password": "***", "backup_codes": "***", "private_metadata": {"tokens": "***"}}
+        bulk = '[{"email_address": "a@b.co", "public_metadata": {"list": [{"secret": 1}]}}]'
+        (one,) = answer(run_api("POST", "/invitations/bulk", "-d", bulk, "--dry-run"))["body"]
+        assert one["public_metadata"] == {"list": [{"secret": "***"}]}
+        assert "horse" in run_api("POST", "/users", "-d", body, "--as", "curl").stdout
+
     def test_the_address_that_is_shown_is_the_one_that_is_called(
         self, run_api: Api, home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

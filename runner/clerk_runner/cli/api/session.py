@@ -26,7 +26,7 @@ from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
 from clerk_runner.credentials import Credentials, address, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
-from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, redacted
 from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
 from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
 from clerk_runner.explore.code import as_code
@@ -177,7 +177,7 @@ class CallSession:
             return
         shown = {"method": call.method, "url": f"{self._api_url}/v1{call.path}", "query": [list(p) for p in call.query]}
         headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
-        write_json({**shown, "headers": headers, "body": call.body})
+        write_json({**shown, "headers": headers, "body": redacted(call.body)})
 
     def _announce(self, operation: Operation, call: Call, *, bypassed: bool) -> None:
         credentials = self.credentials()
