@@ -473,6 +473,9 @@ class TestMetadata:
         error = refused(run_api(*words), UsageError, "metadata_kind_missing")
         assert "--field private_metadata.stripe_id=" in error.hint
         assert "--field public_metadata.xyzzy=" in error.hint
+        members = ("PATCH", f"/organizations/org_1/memberships/{user}/metadata", "--field", "theme=dark", "--yes")
+        hint = refused(run_api(*members), UsageError, "metadata_kind_missing").hint
+        assert hint.endswith("write --field public_metadata.theme=… or private_metadata.theme=…")
 
     def test_at_a_terminal_the_kind_is_asked_for(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, at_terminal: None, user: str
