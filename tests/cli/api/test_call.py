@@ -246,6 +246,19 @@ class TestChecks:
     def test_usage_errors(self, run_api: Api, words: tuple[str, ...], code: str) -> None:
         assert refused(run_api(*words), UsageError, code).exit == 2
 
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (("POST", "/invitations", "email_address=a@b.co"), "--field email_address=… gives a value"),
+            (("GET", "/users", "limit=5", "offset=5"), "--query limit=… gives a value"),
+            (("POST", "/invitations", "-d", "@body.json"), "--file body.json reads a file"),
+        ],
+    )
+    def test_habits_of_other_tools_are_put_right(self, run_api: Api, words: tuple[str, ...], hint: str) -> None:
+        error = run_api(*words).exception
+        assert isinstance(error, UsageError)
+        assert error.hint == hint
+
     def test_a_file_that_is_no_text(self, run_api: Api, tmp_path: Path) -> None:
         (tmp_path / "body").write_bytes(b"\xff\xfe")
         refused(run_api("POST", "/invitations", "--file", "body"), UsageError, "body_malformed")
