@@ -230,6 +230,7 @@ class TestChecks:
             (("PUT", "/users"), "operation_unknown"),
             (("call", "GET"), "unknown_name"),
             (("call", "GET", "/users", "x"), "target_malformed"),
+            (("GET", "http://[::1/users"), "target_malformed"),
             (("GET", "/users", "-q", "limit"), "option_malformed"),
             (("POST", "/invitations", "-d", "{"), "body_malformed"),
             (("POST", "/invitations", "-d", '{"email_address": NaN}'), "body_malformed"),
