@@ -135,11 +135,12 @@ class TestReading:
             credentials = discover(production.environment, home.parent)
             async with open_caller(credentials, version, home) as caller:
                 for operation in load(version).operations():
-                    if operation.method == "GET" and operation.success and operation.success.schema:
+                    if operation.method == "GET":
                         await read(caller, operation)
 
         async def read(caller: Caller, operation: Operation) -> None:
-            reply = await caller.send(example_call(operation))
+            bodyless = operation.success is None or operation.success.schema is None
+            reply = await caller.send(example_call(operation), bodyless=bodyless)
             assert reply.ok or reply.status in (403, 404), (operation, reply)
             if operation.list_shape is not None and reply.ok:
                 assert operation.list_shape.rows(reply.value) is not None
@@ -148,6 +149,10 @@ class TestReading:
                 assert len(rows) >= len(operation.list_shape.rows(reply.value) or ())
 
         asyncio.run(scenario())
+
+    def test_a_read_without_a_documented_body(self, run_api: Api, clerk: SimulatedClerk) -> None:
+        result = run_api("GET", "/public/interstitial")
+        assert (result.return_value, result.stdout, result.stderr) == (Exit.DONE, "", "Found.\n")
 
     def test_all_of_what_is_no_list_is_refused(self, run_api: Api, clerk: SimulatedClerk) -> None:
         refused(run_api("GET", "/users/count", "--all"), UsageError, "no_list")
@@ -681,7 +686,7 @@ class TestTrouble:
     ) -> None:
         lossy()
 
-        async def interrupted(_self: Caller, _call: Call) -> None:
+        async def interrupted(_self: Caller, _call: Call, **_: bool) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(Caller, "send", interrupted)

@@ -207,8 +207,9 @@ class CallSession:
         async with self._caller(call) as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
+            bodyless = operation.success is None or operation.success.schema is None
             try:
-                reply = await caller.send(call)
+                reply = await caller.send(call, bodyless=bodyless)
             except MayHaveHappened as error:
                 error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
                 raise
