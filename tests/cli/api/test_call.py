@@ -200,13 +200,14 @@ class TestChecks:
             "path organization_id: is required",
             "body email_address: is required",
             "body role: is required",
+            "give what is missing with -p NAME=VALUE, --field NAME=VALUE or all of it with -d",
             "clerk-batch api show CreateOrganizationInvitation",
         ]
 
     def test_a_long_list_of_faults_is_cut(self, run_api: Api, clerk: SimulatedClerk, allowed: None) -> None:
         body = json.dumps([{"nonsense": number} for number in range(20)])
         error = refused(run_api("POST", "/invitations/bulk", "-d", body), UsageError, "call_refused")
-        assert error.hint.splitlines()[-2].strip() == "... and 21 more"
+        assert error.hint.splitlines()[-3].strip() == "... and 21 more"
 
     def test_what_is_missing_is_asked_for_at_a_terminal(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, at_terminal: None

@@ -294,9 +294,14 @@ def _say(lines: Iterable[str]) -> None:
 def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
     """A call that does not fit its documents, as an error that names every fault on a line of its own."""
     advice = f"clerk-batch api show {operation.operation_id}"
-    lines = [*map(str, error.findings[:MAX_FINDINGS]), advice]
+    lines = [*map(str, error.findings[:MAX_FINDINGS])]
     if len(error.findings) > MAX_FINDINGS:
-        lines.insert(-1, f"... and {len(error.findings) - MAX_FINDINGS} more")
+        lines.append(f"... and {len(error.findings) - MAX_FINDINGS} more")
+    ways = {"path": "-p NAME=VALUE", "query": "--query NAME=VALUE", "body": "--field NAME=VALUE or all of it with -d"}
+    lacking = dict.fromkeys(ways[finding.place] for finding in error.findings if finding.code == "missing")
+    if lacking:
+        lines.append(f"give what is missing with {', '.join(lacking)}")
+    lines.append(advice)
     return UsageError(f"{operation} cannot be called like this", code="call_refused", hint="\n  ".join(lines))
 
 
