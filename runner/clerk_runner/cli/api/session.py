@@ -24,9 +24,9 @@ from clerk_runner.cli.api.options import CallOptions, with_fields
 from clerk_runner.cli.api.output import JsonArray, write_json
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
-from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
+from clerk_runner.credentials import Credentials, address, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
-from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, redacted
 from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
 from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
 from clerk_runner.explore.code import as_code
@@ -132,8 +132,8 @@ class CallSession:
     def _api_url(self) -> str:
         try:
             return discover(self._environ, Path.cwd()).api_url
-        except RunnerError:
-            return DEFAULT_URL
+        except AccessError:
+            return address(self._environ)
 
     def _refuse_early(self, operation: Operation, inputs: Inputs) -> None:
         if operation.body is not None and operation.body.media_type != "application/json":
@@ -177,7 +177,7 @@ class CallSession:
             return
         shown = {"method": call.method, "url": f"{self._api_url}/v1{call.path}", "query": [list(p) for p in call.query]}
         headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
-        write_json({**shown, "headers": headers, "body": call.body})
+        write_json({**shown, "headers": headers, "body": redacted(call.body)})
 
     def _announce(self, operation: Operation, call: Call, *, bypassed: bool) -> None:
         credentials = self.credentials()
@@ -207,8 +207,9 @@ class CallSession:
         async with self._caller(call) as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
+            bodyless = operation.success is None or operation.success.schema is None
             try:
-                reply = await caller.send(call)
+                reply = await caller.send(call, bodyless=bodyless)
             except MayHaveHappened as error:
                 error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
                 raise
@@ -293,9 +294,14 @@ def _say(lines: Iterable[str]) -> None:
 def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
     """A call that does not fit its documents, as an error that names every fault on a line of its own."""
     advice = f"clerk-batch api show {operation.operation_id}"
-    lines = [*map(str, error.findings[:MAX_FINDINGS]), advice]
+    lines = [*map(str, error.findings[:MAX_FINDINGS])]
     if len(error.findings) > MAX_FINDINGS:
-        lines.insert(-1, f"... and {len(error.findings) - MAX_FINDINGS} more")
+        lines.append(f"... and {len(error.findings) - MAX_FINDINGS} more")
+    ways = {"path": "-p NAME=VALUE", "query": "--query NAME=VALUE", "body": "--field NAME=VALUE or all of it with -d"}
+    lacking = dict.fromkeys(ways[finding.place] for finding in error.findings if finding.code == "missing")
+    if lacking:
+        lines.append(f"give what is missing with {', '.join(lacking)}")
+    lines.append(advice)
     return UsageError(f"{operation} cannot be called like this", code="call_refused", hint="\n  ".join(lines))
 
 
