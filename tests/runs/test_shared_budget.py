@@ -8,10 +8,9 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from clerk_testing.commands import Ended, Workplace, write_people
+from clerk_testing.commands import Ended, write_people
 from clerk_testing.simulated import SimulatedClerk
 
 EXPORT = """\

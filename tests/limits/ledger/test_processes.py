@@ -13,12 +13,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from clerk_runner.account import out_now
-from clerk_testing.commands import Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 from clerk_testing.spender import Task
 from clerk_testing.spending import Spender, spenders

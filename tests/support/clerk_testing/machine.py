@@ -22,7 +22,7 @@ from clerk_limits.ledger.desk import LedgerDesk
 from clerk_limits.ledger.leased import Desk, LeasedWindow
 from clerk_testing.virtual import Arrivals, CallScript, play
 
-__all__ = ["Machine", "Process", "START_S"]
+__all__ = ["START_S", "Machine", "Process"]
 
 START_S = 1_800_000_000.0
 
