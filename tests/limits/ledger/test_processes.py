@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 from clerk_runner.account import out_now
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
@@ -24,19 +27,43 @@ WINDOW = 100
 KEYS = tuple(f"sk_test_{name}" for name in ("first", "second", "third", "fourth"))
 LEDGER_PATIENCE_S = 0.2
 
+SPEND = "from clerk_testing.spender import main; main()"
+FREED_AFTER_SEND = """
+from clerk_limits.ledger.leased import LeasedWindow
+def settle(self, slot, now_s):
+    self._end(slot, self._after_response_s - (now_s - slot.taken_at_s), self._after_response_s)
+LeasedWindow.settle = settle
+"""
+BUCKET_ALONE = """
+from clerk_limits.ledger.leased import LeasedWindow, _Leased
+LeasedWindow.free = lambda self, now_s: 1_000_000
+LeasedWindow.take = lambda self, now_s, amount=1: _Leased(amount, now_s)
+"""
+ENDED_BY_PID = """
+from pathlib import Path
+from clerk_limits.ledger.book import Book
+forget = Book._forget
+def and_the_dead(self, connection, now):
+    forget(self, connection, now)
+    for holder, pid in connection.execute("SELECT id, pid FROM holder").fetchall():
+        if not Path(f"/proc/{pid}").exists():
+            connection.execute("DELETE FROM lease WHERE holder = ?", (holder,))
+Book._forget = and_the_dead
+"""
+
 
 @contextmanager
 def clerk_and_spenders(
-    folder: Path, count: int, *options: str, senders: int = 20
+    folder: Path, count: int, *options: str, flaw: str = ""
 ) -> Iterator[tuple[SimulatedClerk, list[Spender], Callable[..., list[Spender]]]]:
     """A simulator and so many spenders of its whole window, and how to start more with these keys."""
     with ExitStack() as stack:
         clerk = stack.enter_context(simulated_clerk(*(f"--key={key}" for key in KEYS), f"--speed={SPEED}", *options))
         variables = {**clerk.environment, "CLERK_BATCH_SPEED": str(SPEED)}
-        task = Task(state=str(folder), senders=senders, share=1.0)
+        task = Task(state=str(folder), senders=20, share=1.0)
 
         def more(*keys: str) -> list[Spender]:
-            return stack.enter_context(spenders(len(keys), task, variables, keys))
+            return stack.enter_context(spenders(len(keys), task, variables, keys, (sys.executable, "-c", flaw + SPEND)))
 
         yield clerk, more(*KEYS[:count]), more
 
@@ -172,3 +199,17 @@ def test_a_ledger_that_is_locked_lost_or_foreign_never_means_that_there_is_no_li
         for one in every:
             assert one.process.wait(60) != 0
         never_over_the_window(clerk)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "network"),
+    [(FREED_AFTER_SEND, "--stall=0.4s/1.3s"), (BUCKET_ALONE, "--latency=5ms"), (ENDED_BY_PID, "--latency=5ms")],
+    ids=["freed after the send", "bucket alone", "ended by pid"],
+)
+def test_the_simulator_sees_a_seeded_defect(tmp_path: Path, flaw: str, network: str) -> None:
+    """The test of the tests: what is counted above would be more, if the software were not right."""
+    with clerk_and_spenders(tmp_path, 3, network, flaw=flaw) as (clerk, (victim, *others), _):
+        spent_meanwhile(clerk, others, 2 * WINDOW)
+        victim.kill()
+        spent_meanwhile(clerk, others, 2 * WINDOW)
+        assert clerk.report()["limits"]["instance"]["worst_window"] > WINDOW

@@ -42,8 +42,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: the state folder whose ledger it shares.
         senders: requests that it would have under way at once.
-        manner: ``gate`` is ours; ``bucket`` is an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429
-            only.
+        manner: ``gate`` is ours; ``bucket`` an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429 only.
         limit: requests in ten seconds, for the bucket.
         share, early_release_s: as in a job file; None for the default.
         path: what it reads.
