@@ -124,6 +124,8 @@ def _proof_lines(proof: Proof) -> Iterator[str]:
     if proof.drift is not None:
         before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
         yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
+    if proof.parents is not None:
+        yield f"  parents: {proof.parents:,} were asked for their list"
     if proof.missing:
         yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
     if proof.unfit:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from clerk_jobs.export.form import STDOUT as STDOUT_NAME
 from clerk_jobs.export.form import Form
 from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.exporting.sinks import Sink, open_sink
-from clerk_runner.exporting.spool import Spool
+from clerk_runner.exporting.spool import Ranges, Spool
 from clerk_runner.folders import RunFolder, StateFolder
 
 __all__ = [
@@ -120,9 +120,7 @@ def _written_by(run: RunFolder, job: str) -> OutputFacts | None:
     return msgspec.convert(found, OutputFacts) if found is not None else None
 
 
-def write_partial(
-    partial: Path, form: Form, ranges: Iterable[tuple[int, int]], spool: Spool, target: Path
-) -> OutputFacts:
+def write_partial(partial: Path, form: Form, ranges: Ranges, spool: Spool, target: Path) -> OutputFacts:
     """Write the rows that lie at these places of the spool, in this order, and sync the file.
 
     Raises:
@@ -138,7 +136,7 @@ def write_partial(
     return OutputFacts(str(target), partial.stat().st_size, _digest(partial), unfit)
 
 
-def write_stdout(form: Form, ranges: Iterable[tuple[int, int]], spool: Spool) -> OutputFacts:
+def write_stdout(form: Form, ranges: Ranges, spool: Spool) -> OutputFacts:
     """Write the rows to standard output; a reader that has enough may leave.
 
     Raises:
@@ -150,11 +148,13 @@ def write_stdout(form: Form, ranges: Iterable[tuple[int, int]], spool: Spool) ->
     return OutputFacts(str(STDOUT))
 
 
-def _fill(sink: Sink, ranges: Iterable[tuple[int, int]], spool: Spool) -> int:
+def _fill(sink: Sink, ranges: Ranges, spool: Spool) -> int:
     """Give everything to a sink; returns how many values had no place in it."""
     try:
-        for data in _pieces(ranges, spool):
-            sink.take(data)
+        # Closed here, in the thread that goes through them.
+        with closing(ranges):
+            for data in _pieces(ranges, spool):
+                sink.take(data)
         sink.finish()
     except BaseException:
         sink.abandon()
@@ -162,7 +162,7 @@ def _fill(sink: Sink, ranges: Iterable[tuple[int, int]], spool: Spool) -> int:
     return sink.unfit
 
 
-def _pieces(ranges: Iterable[tuple[int, int]], spool: Spool) -> Iterable[bytes]:
+def _pieces(ranges: Ranges, spool: Spool) -> Iterable[bytes]:
     """The bytes of all ranges, small ones together and large ones in parts."""
     small: list[bytes] = []
     gathered = 0

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from clerk_jobs.export.lists import is_sliced
+from clerk_jobs.catalog import ListShape, Operation
+from clerk_jobs.export.lists import find_list, is_sliced
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.exporting.halt import Halt
@@ -25,11 +26,19 @@ from clerk_runner.exporting.output import (
     write_stdout,
 )
 from clerk_runner.exporting.pages import Pages
-from clerk_runner.exporting.positions import Positions, distinct_ids, load_positions
+from clerk_runner.exporting.positions import (
+    Positions,
+    distinct_ids,
+    load_extents,
+    load_positions,
+    ranges_by_parent,
+    totals_of,
+)
 from clerk_runner.exporting.request import Surroundings
 from clerk_runner.exporting.spool import Spool, in_order
+from clerk_runner.exporting.stores import ParentStore, SpoolStore
 from clerk_runner.exporting.summary import ExportSummary, Proof, read_summary
-from clerk_runner.exporting.walking import Walk, WalkParts, count_users, make_walk
+from clerk_runner.exporting.walking import Walk, WalkParts, count_users, make_walk, walk_below
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
@@ -106,50 +115,78 @@ class Export:
 
     async def _walk(self) -> Halt:
         await self._journal.put(state="running")
+        parent = self._job.for_each
+        if parent is not None and not await self._journal.get("parents_known"):
+            halt = await self._find_parents(find_list(parent, self._job.api_version))
+            if halt.stopping:
+                return halt
+            await self._journal.put(parents_known=True)
         positions = await load_positions(self._journal)
         spool = Spool(self._spool_path, positions.size)
         halt = Halt()
         try:
-            keeper = Keeper(self._journal, spool, positions, halt)
-            walk = await make_walk(
-                WalkParts(
-                    job=self._job,
-                    operation=self._operation,
-                    kind=self._around.request.credentials.key.kind.value,
-                    journal=self._journal,
-                    exchange=self._exchange,
-                    spool=spool,
-                    positions=positions,
-                    pages=self._pages(halt),
-                    keeper=keeper,
-                    halt=halt,
-                )
-            )
-            self._around.interrupts.drain = halt.interrupt
-            if self._around.interrupts.received is not None:
-                halt.interrupt()
-            await self._followed(walk, keeper, halt)
+            keeper = Keeper(SpoolStore(self._journal, spool, positions.pages), halt)
+            total = None if self._job.where else await self._journal.get("count_before")
+            pages = self._pages(self._operation, self._job.page_size, halt)
+            given = self._parts(self._operation, positions, spool, pages, keeper, total=total, where=self._job.where)
+            walk = await (make_walk(given) if parent is None else walk_below(given))
+            await self._followed(walk, keeper, halt, f"exporting {self._job.listing}", total or 0)
             return halt
         finally:
             await asyncio.to_thread(spool.close)
 
-    def _pages(self, halt: Halt) -> Pages:
-        assert self._operation.list_shape is not None
+    async def _find_parents(self, operation: Operation) -> Halt:
+        """Walk the list of the parents; each of them gets a part."""
+        halt = Halt()
+        keeper = Keeper(ParentStore(self._journal, paged=self._operation.list_shape is not ListShape.WHOLE), halt)
+        pages = self._pages(operation, None, halt)
+        positions = await load_positions(self._journal)
+        given = self._parts(operation, positions, None, pages, keeper, total=None, where=())
+        await self._followed(await make_walk(given), keeper, halt, f"looking up {self._job.for_each}", 0)
+        return halt
+
+    def _parts(
+        self,
+        operation: Operation,
+        positions: Positions,
+        spool: Spool | None,
+        pages: Pages,
+        keeper: Keeper,
+        *,
+        total: int | None,
+        where: tuple[tuple[str, str], ...],
+    ) -> WalkParts:
+        return WalkParts(
+            operation=operation,
+            where=where,
+            kind=self._around.request.credentials.key.kind.value,
+            total=total,
+            journal=self._journal,
+            positions=positions,
+            spool=spool,
+            pages=pages,
+            keeper=keeper,
+            halt=pages.halt,
+        )
+
+    def _pages(self, operation: Operation, page_size: int | None, halt: Halt) -> Pages:
+        assert operation.list_shape is not None
         return Pages(
             self._exchange,
             halt,
             self._log,
-            self._job.listing,
-            self._operation.list_shape,
-            self._job.page_size or self._operation.page_maximum or UNPAGED,
+            operation.path.removeprefix("/"),
+            operation.list_shape,
+            page_size or operation.page_maximum or UNPAGED,
             self._around.request.max_wait_s,
             self._around.view.stage,
         )
 
-    async def _followed(self, walk: Walk, keeper: Keeper, halt: Halt) -> None:
+    async def _followed(self, walk: Walk, keeper: Keeper, halt: Halt, label: str, total: int) -> None:
         """Walk while what arrives is saved and progress is shown, no longer than --max-time."""
-        total = await self._journal.get("count_before") or 0
-        label = f"exporting {self._job.listing}"
+        self._around.interrupts.drain = halt.interrupt
+        if self._around.interrupts.received is not None:
+            halt.interrupt()
 
         def read() -> Progress:
             return Progress(label, walk.rows, max(total, walk.rows), self._exchange.trouble)
@@ -157,7 +194,7 @@ class Export:
         async with asyncio.TaskGroup() as group:
             helpers: list[Coroutine[Any, Any, None]] = [self._around.view.follow(read)]
             if (max_time_s := self._around.request.max_time_s) is not None:
-                helpers.append(_end_in_time(halt, max_time_s))
+                helpers.append(_end_in_time(halt, max_time_s - self._around.elapsed_s))
             tasks = [group.create_task(helper) for helper in helpers]
             saver = group.create_task(keeper.run(), name="save")
             try:
@@ -178,29 +215,39 @@ class Export:
             if await asyncio.to_thread(is_same, facts):
                 return
         positions = await load_positions(self._journal)
-        if is_sliced(self._operation):
-            if await self._journal.get("count_after") is None:
-                await self._journal.put(count_after=await count_users(self._exchange))
-        else:
-            totals = [(part.first_total, part.last_total) for part in positions.parts]
-            before, after = (_sum(each) for each in zip(*totals, strict=True))
-            await self._journal.put(count_before=before, count_after=after)
-        await self._journal.put(state="finalizing", missing=sum(part.missing for part in positions.parts))
+        await self._count_after()
+        await self._journal.put(state="finalizing")
         spool = Spool(self._spool_path, positions.size)
         try:
-            await self._write(target, spool, positions)
+            await self._write(target, spool)
         finally:
             spool.close()
 
-    async def _write(self, target: Path, spool: Spool, positions: Positions) -> None:
-        form, ranges = self._job.form, in_order(spool, positions.extents)
+    async def _count_after(self) -> None:
+        """How many rows Clerk counts at the end, beside those that it counted at the start."""
+        if is_sliced(self._operation):
+            if await self._journal.get("count_after") is None:
+                await self._journal.put(count_after=await count_users(self._exchange))
+            return
+        totals = await totals_of(self._journal, below=self._job.for_each is not None)
+        parents = totals.parts if self._job.for_each is not None else None
+        await self._journal.put(
+            count_before=totals.first, count_after=totals.last, missing=totals.missing, parents=parents
+        )
+
+    async def _write(self, target: Path, spool: Spool) -> None:
+        form = self._job.form
+        if self._job.for_each is None:
+            ranges = in_order(spool, await load_extents(self._journal))
+        else:
+            ranges = ranges_by_parent(self._journal.path, spool)
         if target == STDOUT:
             # Whoever reads cannot be asked what arrived: after a crash it is written again from its beginning.
             facts = await asyncio.to_thread(write_stdout, form, ranges, spool)
             await self._journal.put(output=msgspec.to_builtins(facts))
             return
         self._around.view.stage(f"writing {target.name}")
-        require_room(target, form, positions.size)
+        require_room(target, form, spool.size)
         partial = target.with_name(f".{target.name}.{self._folder.id}.partial")
         facts = await asyncio.to_thread(write_partial, partial, form, ranges, spool, target)
         await self._journal.put(output=msgspec.to_builtins(facts))
@@ -259,7 +306,8 @@ class Export:
             count_after=after,
             drift=None if before is None or after is None else after - before,
             missing=await self._journal.get("missing") or 0,
-            pages=len(positions.extents),
+            parents=await self._journal.get("parents"),
+            pages=positions.pages,
             worst_page_s=round(await self._journal.get("worst_s") or 0.0, 3),
             output=output.get("path"),
             sha256=output.get("sha256"),
@@ -271,8 +319,3 @@ class Export:
 async def _end_in_time(halt: Halt, max_time_s: float) -> None:
     await asyncio.sleep(max_time_s)
     halt.stop(LeftEarly("the time given by --max-time is over", code="max_time", hint="run the same command again"))
-
-
-def _sum(totals: tuple[int | None, ...]) -> int | None:
-    known = [total for total in totals if total is not None]
-    return sum(known) if len(known) == len(totals) else None
