@@ -61,6 +61,11 @@ class Part:
     seen: set[bytes] = field(default_factory=set, repr=False)
     _back: int = 0
 
+    @property
+    def anchored(self) -> bool:
+        """Whether the last page followed the one before it."""
+        return self._back == 0
+
     def query(self, limit: int) -> tuple[tuple[str, str], ...]:
         """The parameters of the next page of ``limit`` rows."""
         assert self.state == "open"
@@ -89,8 +94,8 @@ class Part:
         self._go_on(len(found))
         return new
 
-    def gone(self) -> None:
-        """What the list belongs to does not exist any more."""
+    def close(self) -> None:
+        """End the walk: what the list belongs to is gone, or nothing more is wanted."""
         self.state = "closed"
 
     def remember(self, digest: Iterable[bytes]) -> None:

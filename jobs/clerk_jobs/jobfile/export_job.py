@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Final, cast
+from typing import Annotated, ClassVar, Final, Literal, cast
 
 from msgspec import Meta, field
 
@@ -14,6 +14,7 @@ from clerk_jobs.export.columns import Column, ColumnType, default_columns, docum
 from clerk_jobs.export.form import ENDINGS, STDOUT, Form, Format, Formulas, format_of, packing_of
 from clerk_jobs.export.lists import Parent, UnknownListError, call_of, find_list
 from clerk_jobs.jobfile.export_fields import Pairs, WantedColumn, filters, output_file, wanted_columns
+from clerk_jobs.jobfile.fields import Seconds, duration
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.reading import Complaint, Rule
 from clerk_jobs.wording import did_you_mean, shown
@@ -101,6 +102,25 @@ def _columns_fit(
             yield Complaint("columns", f"{shown(first)} is no documented field of {listing}", hint)
 
 
+def _increments_are_whole(
+    listing: str,
+    for_each: Parent | None,
+    where: Pairs,
+    incremental: str | None,
+    output: str,
+    chosen_format: Format | None,
+) -> Iterator[Complaint]:
+    if incremental is None:
+        return
+    if listing not in ("users", "GetUserList") or for_each is not None:
+        yield Complaint("incremental", "is for users alone: no other list can be ordered by updated_at")
+    if where:
+        yield Complaint("incremental", "knows no filters: who does not fit them any more would stay", "remove where:")
+    if incremental == "snapshot" and ((chosen_format or format_of(output)) != "jsonl" or output == STDOUT):
+        message = "needs a file of JSON Lines, which the changes are merged into"
+        yield Complaint("incremental", message, "output: users.jsonl.gz")
+
+
 class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="export"):
     """A list of Clerk's, written to a file.
 
@@ -114,11 +134,21 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
         format: what the output is (the field ``chosen_format``); unset, as its name ends.
         columns: of everything but JSON Lines (the field ``wanted``); unset, every documented field.
         formulas: what becomes of CSV cells that a spreadsheet would execute.
+        incremental: of users: ``changes`` since the last run of this job that is done, or a ``snapshot`` that these are
+            merged into; unset, everything.
+        full_every: how often a snapshot is made anew, which is what finds deletions.
         page_size: rows asked for at once; unset, as many as the list gives.
     """
 
-    manners: ClassVar[frozenset[str]] = Job.manners | {"page_size"}
-    rules: ClassVar[tuple[Rule, ...]] = (_list_exists, _filters_exist, _page_fits, _format_is_known, _columns_fit)
+    manners: ClassVar[frozenset[str]] = Job.manners | {"page_size", "full_every"}
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _list_exists,
+        _filters_exist,
+        _page_fits,
+        _format_is_known,
+        _columns_fit,
+        _increments_are_whole,
+    )
     also_known: ClassVar[dict[str, str]] = {
         "filter": "where",
         "file": "output",
@@ -134,6 +164,8 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     chosen_format: Format | None = field(name="format", default=None)
     wanted: Annotated[tuple[WantedColumn, ...], wanted_columns()] | None = field(name="columns", default=None)
     formulas: Formulas = "defuse"
+    incremental: Literal["changes", "snapshot"] | None = None
+    full_every: Annotated[Seconds, duration(3600, 366 * 86_400)] = field(default_factory=lambda: Seconds(7 * 86_400))
     page_size: Annotated[int, Meta(ge=LEAST_PAGE)] | None = None
 
     @property

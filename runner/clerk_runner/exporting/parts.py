@@ -70,7 +70,7 @@ class PartWalk:
             if isinstance(answer, Reply):
                 if answer.status != 404 or not part.parent:
                     raise self.pages.refused(answer)
-                part.gone()
+                part.close()
                 self.keeper.moved(part)
                 return
             await self._take(part, answer)

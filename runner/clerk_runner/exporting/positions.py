@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import orjson
+
 from clerk_jobs.export.distinct import DIGEST_SIZE, count_distinct
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.slices import Slice
@@ -22,6 +24,7 @@ __all__ = [
     "Positions",
     "Totals",
     "distinct_ids",
+    "forget_positions",
     "load_extents",
     "load_positions",
     "open_parts",
@@ -204,6 +207,18 @@ async def save_positions(
             "VALUES (?, ?, ?, 0, 'open', 1, 0, 0, 0)",
             parents,
         )
+
+    await journal.read(work)
+
+
+async def forget_positions(journal: Journal, **facts: object) -> None:
+    """Forget what was walked, and note why: the walk begins anew in another way."""
+    rows = [(name, orjson.dumps(value)) for name, value in facts.items()]
+
+    def work(db: sqlite3.Connection) -> None:
+        for table in ("slice", "part", "extent"):
+            db.execute(f"DELETE FROM {table}")  # noqa: S608  constants
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     await journal.read(work)
 

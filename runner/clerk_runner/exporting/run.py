@@ -12,8 +12,9 @@ from clerk_runner.choosing import Choice, choose
 from clerk_runner.client import Client
 from clerk_runner.errors import RunnerError, UsageError
 from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.opened import Opened
 from clerk_runner.exporting.output import STDOUT, output_path, require_free
-from clerk_runner.exporting.phases import Export
+from clerk_runner.exporting.phases import work_through
 from clerk_runner.exporting.positions import prepare_tables
 from clerk_runner.exporting.request import ExportRequest, Surroundings, check_instance
 from clerk_runner.exporting.sinks import require_extra
@@ -130,8 +131,8 @@ class _Run:
                 if until_s > self._around.clock.wall():
                     self._around.gate.restore_block(operation, until_s)
             facts = folder.facts()
-            export = Export(self._around, folder, journal, exchange, log)
-            return await export.run(lambda: self._target(facts.id, facts.created_ms, check=True))
+            opened = Opened(self._around, folder, journal, exchange, log)
+            return await work_through(opened, lambda: self._target(facts.id, facts.created_ms, check=True))
         finally:
             journal.close()
             log_file.close()

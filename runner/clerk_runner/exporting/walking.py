@@ -8,12 +8,14 @@ from typing import Final, Protocol
 
 from clerk_jobs.call import Call, Safety
 from clerk_jobs.catalog import ListShape, Operation
+from clerk_jobs.export.changes import NEWEST_CHANGE_FIRST
 from clerk_jobs.export.distinct import digests
 from clerk_jobs.export.lists import call_of, is_sliced, order_of, with_total
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.sharing import Sharing
 from clerk_runner.errors import StoppedError
 from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.changes import ChangesWalk
 from clerk_runner.exporting.halt import Halt
 from clerk_runner.exporting.keeper import Keeper
 from clerk_runner.exporting.pages import Pages
@@ -23,7 +25,7 @@ from clerk_runner.exporting.spool import Spool, rows_of
 from clerk_runner.exporting.walkers import Walkers, walkers_wanted
 from clerk_runner.journal import Journal
 
-__all__ = ["Walk", "WalkParts", "count_users", "make_walk", "walk_below"]
+__all__ = ["Walk", "WalkParts", "count_users", "make_walk", "walk_below", "walk_changes"]
 
 COUNT: Final = Call("GetUsersCount", "GET", "/users/count", "/users/count", Safety.READ)
 AT_ONCE: Final = 500
@@ -108,6 +110,17 @@ async def walk_below(given: WalkParts) -> Walk:
         await given.journal.get("end_ms"),
         lambda: walkers_wanted(given.rate_per_s, given.pages.exchange.latency_s),
         given.positions.rows,
+    )
+
+
+async def walk_changes(given: WalkParts, since_ms: int) -> ChangesWalk:
+    """The walk of the users that were changed since a moment."""
+    part = given.positions.part or Part(0)
+    part.remember(await seen_of(given.journal, part.id))
+    call = call_of(given.operation, (*given.where, *NEWEST_CHANGE_FIRST))
+    before_ms = await given.journal.get("end_ms")
+    return ChangesWalk(
+        given.pages, given.keeper, given.halt, call, part, since_ms, before_ms, rows=given.positions.rows
     )
 
 
