@@ -22,7 +22,7 @@ from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import Exit
 from clerk_runner.exporting.planning import ExportPlan, plan_export
 from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
-from clerk_runner.exporting.summary import Proof
+from clerk_runner.exporting.summary import Increment, Proof
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.view import View
 
@@ -115,7 +115,20 @@ def _show(summary: ExportSummary, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(summary), err=aside)
     else:
-        show_lines([*summary_lines(summary, []), *(_proof_lines(summary.proof) if summary.proof else ())], err=aside)
+        lines = summary_lines(summary, [])
+        lines += _proof_lines(summary.proof) if summary.proof is not None else ()
+        lines += _increment_lines(summary.increment) if summary.increment is not None else ()
+        show_lines(lines, err=aside)
+
+
+def _increment_lines(increment: Increment) -> Iterator[str]:
+    """What an incremental export built on, and what it cannot know."""
+    if increment.mode == "full":
+        yield "  full: everything was asked for, deletions are known up to now"
+    elif increment.since_ms is not None:
+        full = clock_time(increment.full_ms / 1000)
+        yield f"  changes: {increment.changed or 0:,} since {clock_time(increment.since_ms / 1000)}"
+        yield f"  stale: {', '.join(increment.stale)} since the full export of {full}"
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:
@@ -124,6 +137,8 @@ def _proof_lines(proof: Proof) -> Iterator[str]:
     if proof.drift is not None:
         before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
         yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
+    if proof.parents is not None:
+        yield f"  parents: {proof.parents:,} were asked for their list"
     if proof.missing:
         yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
     if proof.unfit:
