@@ -79,7 +79,12 @@ def stories() -> st.SearchStrategy[Story]:
 Flaw = Callable[[Machine], AbstractContextManager[None]]
 
 
-def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = nullcontext) -> Arrivals:
+def none(_: Machine) -> AbstractContextManager[None]:
+    """No flaw."""
+    return nullcontext()
+
+
+def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = none) -> Arrivals:
     """Play a story; what the server saw of all processes."""
 
     async def scenario(folder: Path) -> Arrivals:
