@@ -72,6 +72,9 @@ class Gate:
         ledger: Shares windows, blocks and the share with other processes; makes the windows itself then.
         jitter: Random numbers from 0 to 1 for the end of a block.
 
+    Attributes:
+        instance, options: As they were given.
+
     Example:
         >>> from clerk_limits.clock import VirtualClock, run_virtual
         >>> async def scenario() -> list[float]:
@@ -97,7 +100,8 @@ class Gate:
         ledger: SharedLedger | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._instance = instance
+        self.instance = instance
+        self.options = options
         self._clock = clock
         self._ledger = ledger
         self._blocks = Blocks(clock, options.speed, jitter)
@@ -319,7 +323,7 @@ class Gate:
     def _route(self, method: str, template: str) -> _Route:
         route = self._routes.get((method, template))
         if route is None:
-            limits = limits_for(method, template, self._instance)
+            limits = limits_for(method, template, self.instance)
             quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
             per = next((limit.scope.value for limit in limits if limit.per_subject), None)
             route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)

@@ -93,7 +93,6 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
-        sizes: how many items a call may carry; it asks the exchange's gate.
     """
 
     def __init__(
@@ -103,7 +102,6 @@ class Engine:
         exchange: Exchange,
         work: Work,
         payloads: Payloads,
-        sizes: CallSizes,
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
@@ -114,7 +112,7 @@ class Engine:
         self._clock: Clock = exchange.clock
         self._work = work
         self._payloads = payloads
-        self._sizes = sizes
+        self._sizes = CallSizes(work.lanes, exchange.gate)
         self._options = options
         self._feed = Feed(journal, counts[State.PENDING])
         self._log = log

@@ -296,9 +296,3 @@ def test_a_time_of_another_day_has_its_date() -> None:
     now = time.time()
     assert len(terminal.clock_time(now)) == 5
     assert terminal.clock_time(now + 3 * 86_400).startswith("20")
-
-
-@pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False)])
-def test_only_a_yes_is_one(monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert terminal.ask("Send?") is answer

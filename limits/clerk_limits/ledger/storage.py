@@ -110,11 +110,14 @@ class Storage:
         Raises:
             LedgerLockedError: Somebody else has held the file for half a minute.
             LedgerDamagedError: The file cannot be believed; it was put aside.
+            LedgerVersionError: A newer version of the program has taken it over.
             LedgerError: It cannot be written.
         """
         connection = self.connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
+            # Somebody may have begun to use a newer version of the program since the file was opened.
+            self._refuse_newer(connection)
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
@@ -187,10 +190,7 @@ class Storage:
         return connection
 
     def _bring_up_to_date(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise LedgerVersionError(f"{self.path} was written by a newer version (format {version})", self.path)
-        if version == 0:
+        if self._refuse_newer(connection) == 0:
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 raise sqlite3.DatabaseError("not a ledger")
             # Not executescript: it would commit first, and another process could see half a schema.
@@ -202,6 +202,13 @@ class Storage:
         known = connection.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
         if known is None or known[0] != self.boot:
             self._begin_boot(connection)
+
+    def _refuse_newer(self, connection: sqlite3.Connection) -> int:
+        """The file's version, which is not above ours."""
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise LedgerVersionError(f"{self.path} was written by a newer version (format {version})", self.path)
+        return version
 
     def _begin_boot(self, connection: sqlite3.Connection) -> None:
         """Times on the steady clock of another run of the machine mean nothing now."""

@@ -28,6 +28,7 @@ def plan(
     """Check every row of JOB and show the calls, the limits, the waits and the end of a run.
 
     Nothing is written: neither to Clerk nor to the state folder. Exit code 1 tells that some rows cannot be sent.
+    Of an export it shows what will be asked, how often, and how long that takes.
     """
     from clerk_runner.cli.working import show_plan  # noqa: PLC0415  heavy
 

@@ -11,25 +11,18 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable
 
-import click
-
 from clerk_runner.cli.text import count, duration, plain, say
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Summary
 from clerk_runner.view import Preview, Progress
 
-__all__ = ["TerminalView", "ask", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
+__all__ = ["TerminalView", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
 
 BAR_S = 0.2
 IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
 NARROWEST = 40
-
-
-def ask(question: str) -> bool:
-    """Put a question on the terminal; only a plain yes is one."""
-    return click.confirm(question, default=False, err=True)
 
 
 class TerminalView:

@@ -61,7 +61,7 @@ def test_ctrl_c_at_a_question_ends_it_and_nothing_is_sent(
     terminal = open_terminal(*words, **variables)
     terminal.wait_for(question)
     terminal.type(CTRL_C)
-    assert terminal.end(again=CTRL_C) == 130
+    assert terminal.end() == 130
     assert "interrupted; nothing was sent" in terminal.seen
     assert clerk.report()["effects"] == effects
 
@@ -74,7 +74,7 @@ def test_ctrl_c_during_a_write_says_that_it_may_have_happened(open_terminal: Ope
     while clerk.report()["requests_total"] == before:
         pass
     terminal.type(CTRL_C)
-    assert terminal.end(again=CTRL_C) == 130
+    assert terminal.end() == 130
     assert "interrupted while POST /organizations was under way: it may have happened" in terminal.seen
 
 

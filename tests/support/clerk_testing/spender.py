@@ -2,7 +2,8 @@
 
 It takes part as a command does: the runner's client, account, ledger and gate. Or it stands for what people write
 instead: a token bucket of its own behind a semaphore, or nothing but a repeat after a 429. It is told what to do by one
-JSON object on its command line and prints one line when it may begin, and another when SIGTERM has ended it.
+JSON object on its command line, prints one line when it may begin, begins when its standard input ends, and prints
+another line when SIGTERM has ended it.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: the state folder whose ledger it shares.
         senders: requests that it would have under way at once.
-        manner: ``gate`` is ours; ``bucket`` is an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429
-            only.
+        manner: ``gate`` is ours; ``bucket`` an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429 only.
         limit: requests in ten seconds, for the bucket.
         share, early_release_s: as in a job file; None for the default.
         path: what it reads.
@@ -137,6 +137,7 @@ async def _send_until(ended: asyncio.Event, send: Send, senders: int) -> float:
 
     sys.stdout.write("{}\n")
     sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.read)
     begun_s = time.process_time()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(sender()) for _ in range(senders)]

@@ -40,17 +40,30 @@ class Spender:
         process = subprocess.Popen(
             [*program, msgspec.json.encode(task).decode()],
             env={**clean, "PYTHONPATH": str(SUPPORT), **variables},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         return cls(process)
 
-    def begun(self) -> None:
-        """Wait until it has opened its account and begins to send."""
+    def begin(self) -> None:
+        """Let it begin to send."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+
+    def ready(self) -> None:
+        """Wait until it has opened its account."""
         assert self.process.stdout is not None
         if not self.process.stdout.readline():
             raise AssertionError(f"a spender did not start: exit {self.process.wait(END_S)}")
+
+    def lives(self, for_s: float = 0.02) -> None:
+        """Let a moment pass in which it must not end."""
+        try:
+            code = self.process.wait(for_s)
+        except subprocess.TimeoutExpired:
+            return
+        raise AssertionError(f"a spender has ended: exit {code}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -59,13 +72,18 @@ class Spender:
     def end(self) -> Spent:
         """End it, and say what it did."""
         self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=END_S)
-        return msgspec.json.decode(out.splitlines()[-1], type=Spent)
+        assert self.process.stdout is not None
+        spent = msgspec.json.decode(self.process.stdout.read(), type=Spent)
+        self.process.wait(END_S)
+        return spent
 
     def kill(self) -> None:
         """End it as a crash would; a no-op for one that has ended."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 @contextmanager
@@ -82,8 +100,11 @@ def spenders(
         for number in range(count):
             own = {"CLERK_SECRET_KEY": keys[number]} if keys else {}
             started.append(Spender.start(task, {**variables, **own}, program))
+        # Whose key it is has to be asked once for each, which no ledger can count before: so that comes first.
         for one in started:
-            one.begun()
+            one.ready()
+        for one in started:
+            one.begin()
         yield started
     finally:
         for one in started:

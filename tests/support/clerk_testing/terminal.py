@@ -57,16 +57,9 @@ class Terminal:
                 read += new
                 self.seen += new
 
-    def end(self, again: str = "") -> int:
-        """Read to the end; returns the exit code.
-
-        Args:
-            again: typed once more where nothing comes: a signal between the question and the wait for its answer is
-                seen after that answer alone.
-        """
+    def end(self) -> int:
+        """Read to the end; returns the exit code."""
         while True:
-            if again and not select.select([self._main], [], [], 2)[0]:
-                self.type(again)
             try:
                 new = os.read(self._main, 65_536)
             except OSError:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from clerk_jobs.catalog import Body, Catalog, Operation, Schema
+from clerk_runner.cli.api import prompt
 from clerk_runner.cli.api.output import write_json, write_sections, write_table
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.errors import UsageError
@@ -35,7 +36,7 @@ def tags(state: ApiState, *, as_json: bool) -> None:
         write_table(("tag", "operations"), [row[1:] for row in numbered])
         return
     write_table(("", "tag", "operations"), numbered)
-    picked = click.prompt("Tag to list, by number or name (empty: none)", default="", show_default=False)
+    picked = prompt.ask_text("Tag to list, by number or name (empty: none)")
     if picked:
         name = [*counted][int(picked) - 1] if picked.isdigit() and 0 < int(picked) <= len(counted) else picked
         _write_list(_found(state.catalog, name), full=False)
