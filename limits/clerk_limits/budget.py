@@ -134,6 +134,20 @@ class Budget:
         known = [limit for limit in limits if not limit.per_subject or (limit.name, subject) in self._subjects]
         return self.needs(known, subject, items, spare, now_s)
 
+    def items_free(self, now_s: float) -> int:
+        """Items that the job's own limits have room for now, at least 0; ask `counts_items` first."""
+        return max(0, min(scope.window.free(now_s) for scope in self._own))
+
+    def items_free_at(self, now_s: float, items: int) -> float | None:
+        """When they have room for so many if nobody takes one before; None while open permits decide."""
+        latest_s = now_s
+        for scope in self._own:
+            when_s = scope.next_at(now_s, items, 0)
+            if when_s is None:
+                return None
+            latest_s = max(latest_s, when_s)
+        return latest_s
+
     def charge(self, name: str, ended_at_s: Iterable[float]) -> None:
         """Count permits that an earlier process spent.
 

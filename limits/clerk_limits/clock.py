@@ -26,6 +26,9 @@ _Ts = TypeVarTuple("_Ts")
 _THREAD_PATIENCE_S = 0.1
 """Real seconds that a worker thread is given to report back before virtual time jumps past it."""
 
+_JOB_PATIENCE_S = 10.0
+"""The same for a job in an executor, which is known to end: only a stuck one is overtaken."""
+
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -131,25 +134,25 @@ class VirtualClock(LoopClock):
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that never waits for time: where a loop would sleep, it moves the loop's clock instead."""
 
-    def __init__(self, jump: Callable[[float], None], threads_in_play: Callable[[], bool]) -> None:
+    def __init__(self, jump: Callable[[float], None], patience_s: Callable[[], float]) -> None:
         super().__init__()
         self._jump = jump
-        self._threads_in_play = threads_in_play
+        self._patience_s = patience_s
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Ready events; without any, time passes at once and the answer is empty."""
         if timeout is not None and timeout <= 0:
             self._jump(0.0)
             return super().select(0)
-        threads = self._threads_in_play()
-        ready = super().select(_THREAD_PATIENCE_S if threads else 0)
+        patience_s = self._patience_s()
+        ready = super().select(patience_s)
         if ready:
             return ready
         if timeout is not None:
             self._jump(timeout)
             return []
         # The loop's own wake-up pipe is always registered; alone, nobody is left who could write to it.
-        if not threads and len(self.get_map()) <= 1:
+        if not patience_s and len(self.get_map()) <= 1:
             raise RuntimeError(
                 "virtual time stands still: every task waits and no timer is set, so nothing can happen; "
                 "look for a future that nobody completes (worker threads need run_virtual(..., threads=True))"
@@ -161,9 +164,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that jumps to its next timer whenever nothing is ready.
 
     `time()` starts at 0.0 and moves only by such jumps, so a program's timing is exact and repeatable. While
-    a job is in an executor (or always, with `threads=True`, for threads that report by
-    `call_soon_threadsafe`) the loop waits 0.1 s of real time before a jump, so that a thread's answer is not
-    overtaken by a time-out.
+    a job is in an executor the loop waits for it, and with `threads=True`, for threads that report by
+    `call_soon_threadsafe`, 0.1 s of real time before each jump, so that a thread's answer is not overtaken by
+    a time-out.
 
     Args:
         threads: Worker threads of your own are in play.
@@ -176,7 +179,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now_s = 0.0
         self._foreign_threads = threads
         self._executor_jobs = 0
-        super().__init__(_JumpingSelector(self._jump, self._threads_in_play))
+        super().__init__(_JumpingSelector(self._jump, self._patience_s))
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -203,8 +206,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _executor_job_done(self, _: asyncio.Future[Any]) -> None:
         self._executor_jobs -= 1
 
-    def _threads_in_play(self) -> bool:
-        return self._foreign_threads or self._executor_jobs > 0
+    def _patience_s(self) -> float:
+        """Real seconds to wait for threads before a jump; 0.0 where none is in play."""
+        if self._executor_jobs:
+            return _JOB_PATIENCE_S
+        return _THREAD_PATIENCE_S if self._foreign_threads else 0.0
 
     def _jump(self, delay_s: float) -> None:
         now_s = self._virtual_now_s + delay_s

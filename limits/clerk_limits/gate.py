@@ -72,6 +72,9 @@ class Gate:
         ledger: Shares windows, blocks and the share with other processes; makes the windows itself then.
         jitter: Random numbers from 0 to 1 for the end of a block.
 
+    Attributes:
+        instance, options: As they were given.
+
     Example:
         >>> from clerk_limits.clock import VirtualClock, run_virtual
         >>> async def scenario() -> list[float]:
@@ -97,7 +100,8 @@ class Gate:
         ledger: SharedLedger | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._instance = instance
+        self.instance = instance
+        self.options = options
         self._clock = clock
         self._ledger = ledger
         self._blocks = Blocks(clock, options.speed, jitter)
@@ -260,6 +264,30 @@ class Gate:
             latest_s = max(latest_s, when_s)
         return latest_s - now_s
 
+    def items_free(self) -> int:
+        """Items that `per_hour` and `per_day` both have room for now.
+
+        Raises:
+            ValueError: When the job has neither, so that no number would be true.
+        """
+        self._require_own()
+        return self._budget.items_free(self._clock.now())
+
+    def items_free_in(self, items: int) -> float | None:
+        """Seconds until they have room for so many items if nobody takes one before; None as in `next_in`.
+
+        Raises:
+            ValueError: When the job has neither.
+        """
+        self._require_own()
+        now_s = self._clock.now()
+        when_s = self._budget.items_free_at(now_s, items)
+        return None if when_s is None else when_s - now_s
+
+    def _require_own(self) -> None:
+        if not self._budget.counts_items:
+            raise ValueError("the job has no per_hour and no per_day, so nothing counts items")
+
     def usage(self) -> list[Usage]:
         """How much of every limit is out now; a row for each limit of the instance, the job's own last."""
         now_s = self._clock.now()
@@ -295,7 +323,7 @@ class Gate:
     def _route(self, method: str, template: str) -> _Route:
         route = self._routes.get((method, template))
         if route is None:
-            limits = limits_for(method, template, self._instance)
+            limits = limits_for(method, template, self.instance)
             quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
             per = next((limit.scope.value for limit in limits if limit.per_subject), None)
             route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)

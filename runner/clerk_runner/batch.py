@@ -24,15 +24,17 @@ from clerk_runner.account import Account, AccountOptions, open_account, out_now
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
-from clerk_runner.errors import LeftEarly, RunnerError
+from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
+from clerk_runner.landing import landing_s, told_or_left
+from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.logs import Log, open_log
-from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
+from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
@@ -65,7 +67,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
                     return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             if interrupts.received is None:
                 raise
             said = (
@@ -226,7 +228,22 @@ class _Run:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
         if change or state == "planned":
+            await self._outlast_others(choice.folder, journal)
             await self._screen(journal, exchange, log)
+
+    async def _outlast_others(self, folder: RunFolder, journal: Journal) -> None:
+        """Wait until nothing that a run left behind had under way can arrive; looking people up before would err."""
+        left_s = landing_s(
+            self._request.state,
+            folder,
+            self._clock.wall(),
+            quarantine_s=self._job.reconcile.quarantine,
+            speed=self._credentials.speed,
+        )
+        if left_s > 0:
+            told = told_or_left(left_s, self._clock.wall(), self._request.max_wait_s, self._time_left())
+            pending = (await journal.counts())[State.PENDING]
+            await self._followed(self._clock.sleep(left_s), lambda: Progress("waiting", 0, pending, told))
 
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
@@ -239,24 +256,30 @@ class _Run:
             log=log,
             workers=SCREENERS[self._credentials.key.kind.value],
         )
-        await self._followed(
-            screener.run(),
-            lambda: Progress("looking up who is invited already", min(screener.screened, pending), pending),
-            self._watch_reads(exchange),
-        )
+
+        def progress() -> Progress:
+            until = self._closed_until(exchange)
+            detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
+            return Progress("looking up who is invited already", min(screener.screened, pending), pending, detail)
+
+        await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
     async def _watch_reads(self, exchange: Exchange) -> None:
         """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s, hint = self._request.max_wait_s, "run the same command again to go on"
-        while True:
-            left_s = self._time_left()
+        max_wait_s = self._request.max_wait_s
+        while max_wait_s is not None or self._request.max_time_s is not None:
+            until, left_s = self._closed_until(exchange), self._time_left()
             if left_s is not None and left_s <= 0:
-                raise LeftEarly("the time given with --max-time is over", code="left_early", hint=hint)
-            blocked = exchange.gate.blocked_until().items()
-            until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
+                permit_s = until if until > self._clock.wall() else None
+                raise left_early("the time given with --max-time is over", "the next permit", permit_s)
             if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise LeftEarly("a list is closed for longer than --max-wait", code="left_early", hint=hint)
+                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
             await self._clock.sleep(WATCH_S)
+
+    def _closed_until(self, exchange: Exchange) -> float:
+        """Unix time at which every list that a 429 closed is open again, in the past where none is closed."""
+        blocked = exchange.gate.blocked_until().items()
+        return max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
 
     def _time_left(self) -> float | None:
         """Seconds of ``--max-time`` that are left; None without one."""
@@ -279,7 +302,6 @@ class _Run:
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._credentials.speed,
-                most_items=most_items(self._request.gate_options),
             ),
             log=log,
         )

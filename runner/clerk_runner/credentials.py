@@ -24,6 +24,7 @@ __all__ = [
     "QUARANTINE_SPEED",
     "Credentials",
     "SecretKey",
+    "address",
     "discover",
     "is_loopback",
     "parse_speed",
@@ -139,12 +140,20 @@ def discover(environ: Mapping[str, str], cwd: Path, *, home: Path | None = None)
 
 
 def _credentials(key: SecretKey, found: _Found, environ: Mapping[str, str]) -> Credentials:
-    places = (environ, found.values)
-    url = next((value for values in places for name in URL_NAMES if (value := values.get(name))), DEFAULT_URL)
-    api_url = _checked_url(url)
+    api_url = address(environ, found.values)
     scopes = environ.get("CLERK_BAPI_SCOPES", found.values.get("CLERK_BAPI_SCOPES", ""))
     speed = parse_speed(environ.get("CLERK_BATCH_SPEED", ""), api_url)
     return Credentials(key, api_url, frozenset(re.split(r"[,\s]+", scopes.strip())) - {""}, found.place, speed)
+
+
+def address(*places: Mapping[str, str]) -> str:
+    """The address that the first of some variables names, Clerk's own where none does.
+
+    Raises:
+        UsageError: it is neither https nor loopback.
+    """
+    named = (value for values in places for name in URL_NAMES if (value := values.get(name)))
+    return _checked_url(next(named, DEFAULT_URL))
 
 
 def _checked_url(text: str) -> str:

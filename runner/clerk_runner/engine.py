@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -23,23 +23,29 @@ from clerk_jobs.invite import Lane
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Permit
-from clerk_runner.errors import LeftEarly, RunnerError, StoppedError
+from clerk_runner.call_size import RESERVE, CallSizes
+from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent, fatal_error
 from clerk_runner.feed import Feed
 from clerk_runner.journal import Doubt, Intent, Journal, OpenItem
+from clerk_runner.leaving import left_early
 from clerk_runner.logs import Log
 from clerk_runner.work import Payloads, Work
 
-__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "RESERVE", "Engine", "EngineOptions", "Status"]
+__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "Engine", "EngineOptions", "Status"]
 
 INTENT_LIFE_S = 5.0
 """Longest time between an intent and its send."""
+LONGEST_SLEEP_S = 30.0
+"""Longest time without a look: the machine may have slept, and its clock may have been set."""
+LOOK_S = 1.0
+"""Time between two looks at what others may change without a word."""
+WATCH_S = 0.25
+"""Time between two looks at whether the run has to leave early."""
 DOUBTS_IN_A_ROW = 3
 """Lost answers after which a lane waits until one of them is settled."""
 DOUBTS_PER_ITEM = 5
 """How often one item may get into doubt before a person has to look at it."""
-RESERVE = 5
-"""Permits of the single lane's hour that are kept for re-sends while the bulk lane has work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,6 @@ class EngineOptions:
         stop_after: how many failed items stop the run.
         max_wait_s: leave when the next permit is further away.
         max_time_s: leave after this long.
-        most_items: most items in one call; None where the lanes alone say how many.
         drain_s: how long calls in flight may take to end once the run is leaving.
     """
 
@@ -60,7 +65,6 @@ class EngineOptions:
     max_wait_s: float | None = None
     max_time_s: float | None = None
     speed: float = 1.0
-    most_items: int | None = None
     drain_s: float = 30.0
 
 
@@ -108,6 +112,7 @@ class Engine:
         self._clock: Clock = exchange.clock
         self._work = work
         self._payloads = payloads
+        self._sizes = CallSizes(work.lanes, exchange.gate)
         self._options = options
         self._feed = Feed(journal, counts[State.PENDING])
         self._log = log
@@ -120,6 +125,7 @@ class Engine:
         self._monotonic_due: dict[int, float] = {}
         self._checking_at: float | None = None
         self._waiting: dict[str, float | None] = {}
+        """When each lane that waits will have its permit, on the loop's clock; None where nobody knows."""
         self._idle: set[str] = set()
         self._changed = asyncio.Event()
         self._draining = asyncio.Event()
@@ -129,14 +135,15 @@ class Engine:
 
     def status(self) -> Status:
         """A snapshot for people."""
-        waits = [wait for wait in self._waiting.values() if wait is not None]
+        permit_at = min((at for at in self._waiting.values() if at is not None), default=None)
+        wait_s = None if permit_at is None else max(permit_at - self._clock.now(), 0.0)
         return Status(
             counts=Counter(self.counts),
             requests=self._exchange.requests,
             throttled=self._exchange.throttled,
             doubtful=self.counts[State.DOUBT],
             checking_at=self._checking_at,
-            next_permit_s=min(waits) if waits and not self._in_flight else (0.0 if self._in_flight else None),
+            next_permit_s=0.0 if self._in_flight else wait_s,
             trouble=self._exchange.trouble,
         )
 
@@ -192,7 +199,10 @@ class Engine:
     async def _lane(self, lane: Lane) -> None:
         alone = self._takes_alone(lane)
         while await self._has_work(lane, alone=alone):
-            size = self._call_size(lane)
+            size, wait_s = self._next_call(lane)
+            if not size:
+                await self._wait_for_room(lane, wait_s)
+                continue
             permit = await self._permit(lane, size)
             if permit is None:
                 continue
@@ -226,16 +236,24 @@ class Engine:
             await self._wait_for_change()
         return False
 
-    def _call_size(self, lane: Lane) -> int:
-        """Most items in the lane's next call: its permit is for no more, and none may be for what cannot come."""
-        most = lane.size if self._options.most_items is None else min(lane.size, self._options.most_items)
-        return min(most, max(self._feed.left, 1))
+    def _next_call(self, lane: Lane) -> tuple[int, float]:
+        """Items of the lane's next call, see ``CallSizes.ask``: its permit is for no more than will be sent."""
+        carries = self._feed.carries(lane.size, alone=self._takes_alone(lane))
+        return self._sizes.ask(lane, carries)
+
+    async def _wait_for_room(self, lane: Lane, wait_s: float) -> None:
+        """Let time pass until the job's own limits may have room for the lane."""
+        self._waiting[lane.name] = self._clock.now() + wait_s
+        try:
+            await self._wait_for_change(min(wait_s, LONGEST_SLEEP_S))
+        finally:
+            self._waiting.pop(lane.name, None)
 
     async def _permit(self, lane: Lane, size: int) -> Permit | None:
         """A permit for one call of the lane; None where the wait was called off."""
         spare = self._spare(lane)
         acquire = asyncio.ensure_future(self._exchange.permit("POST", lane.template, items=size, spare=spare))
-        called_off = asyncio.ensure_future(self._called_off(lane, spare))
+        called_off = asyncio.ensure_future(self._called_off(lane, size, spare))
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)
             if acquire.done():
@@ -253,12 +271,13 @@ class Engine:
         both = len(self._work.lanes) > 1
         return RESERVE if both and lane.size == 1 and not self._feed.urgent and self._feed.left > RESERVE else 0
 
-    async def _called_off(self, lane: Lane, spare: int) -> None:
+    async def _called_off(self, lane: Lane, size: int, spare: int) -> None:
         """Ends when waiting for the lane's permit has lost its sense: a drain, or other work than it was for."""
-        alone = self._takes_alone(lane)
-        while not self._draining.is_set() and self._feed.has(alone=alone) and self._spare(lane) == spare:
-            self._waiting[lane.name] = self._exchange.gate.next_in("POST", lane.template, spare=spare)
-            await self._wait_for_change()
+        while not self._draining.is_set() and self._spare(lane) == spare and self._next_call(lane)[0] == size:
+            wait_s = self._exchange.gate.next_in("POST", lane.template, items=size, spare=spare)
+            self._waiting[lane.name] = None if wait_s is None else self._clock.now() + wait_s
+            # The longer the wait the rarer the look, as an hour of waiting must cost nothing.
+            await self._wait_for_change(LOOK_S if wait_s is None else min(max(LOOK_S, wait_s / 10), LONGEST_SLEEP_S))
 
     async def _carry(self, lane: Lane, opened: list[OpenItem], permit: Permit) -> None:
         """One call, from the permit to its outcome."""
@@ -416,7 +435,7 @@ class Engine:
             self._checking_at = self._clock.wall() + max(soonest, 0.0)
             if soonest > 0:
                 # In slices, so that a suspended machine or a set clock is noticed.
-                await self._wait_for_change(min(soonest, 30.0))
+                await self._wait_for_change(min(soonest, LONGEST_SLEEP_S))
                 continue
             for doubt in doubts:
                 if waits[doubt.attempt] <= 0 and not self._draining.is_set():
@@ -455,32 +474,44 @@ class Engine:
 
     async def _watch(self) -> None:
         """Leave when the next permit, or the time given, is too far away."""
-        begun = self._clock.now()
-        while True:
-            options = self._options
-            await self._clock.sleep(0.25)
-            if options.max_time_s is not None and self._clock.now() - begun >= options.max_time_s:
-                self._stop(_left("the time given with --max-time is over", None))
+        max_wait_s, max_time_s = self._options.max_wait_s, self._options.max_time_s
+        ends_at = math.inf if max_time_s is None else self._clock.now() + max_time_s
+        while max_wait_s is not None or max_time_s is not None:
+            left_s = ends_at - self._clock.now()
+            await self._clock.sleep(min(left_s, LONGEST_SLEEP_S if max_wait_s is None else WATCH_S))
+            if self._clock.now() >= ends_at:
+                self._stop(left_early("the time given with --max-time is over", "the next permit", self._permit_at()))
                 return
-            wait = self._longest_idle()
-            if options.max_wait_s is not None and wait is not None and wait > options.max_wait_s:
-                self._stop(_left("the next permit is further away than --max-wait", self._clock.wall() + wait))
+            idle = self._idle_until()
+            if max_wait_s is not None and idle is not None and idle[1] - self._clock.wall() > max_wait_s:
+                self._stop(left_early(f"{idle[0]} is further away than --max-wait", "it", idle[1]))
                 return
 
-    def _longest_idle(self) -> float | None:
-        """Seconds in which nothing at all will happen; None while something is at work, or between two calls."""
+    def _idle_until(self) -> tuple[str, float] | None:
+        """What happens next and when (unix time), if nothing is at work before; None between two calls."""
         if self._in_flight or len(self._waiting) + len(self._idle) < len(self._work.lanes):
             return None
-        waits = [wait for wait in self._waiting.values() if wait is not None]
+        now, wall = self._clock.now(), self._clock.wall()
+        events = [("the next permit", wall + at - now) for at in self._waiting.values() if at is not None]
         if self._checking_at is not None:
-            waits.append(self._checking_at - self._clock.wall())
-        return min(waits) if waits else None
+            events.append(("the look at what is in doubt", self._checking_at))
+        return min(events, key=lambda event: event[1], default=None)
+
+    def _permit_at(self) -> float | None:
+        """Unix time at which the next call could have its permit; None where that depends on calls under way."""
+        gate = self._exchange.gate
+        waits = [
+            gate.next_in("POST", lane.template, items=1, spare=self._spare(lane))
+            for lane in self._work.lanes
+            if self._feed.has(alone=self._takes_alone(lane))
+        ]
+        return min((self._clock.wall() + wait_s for wait_s in waits if wait_s is not None), default=None)
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def _wait_for_change(self, at_most_s: float = 1.0) -> None:
+    async def _wait_for_change(self, at_most_s: float = LOOK_S) -> None:
         """Wait until something changed, or for a while: what others see may change without a word."""
         changed = self._changed
         try:
@@ -497,19 +528,6 @@ def _again(item: OpenItem, outcome: Outcome) -> OpenItem:
 
 def _unresolved(seq: int, why: str) -> Outcome:
     return Outcome(seq, State.UNRESOLVED, "unresolved", f"{why}: look at Clerk's own list before you send it again")
-
-
-def _left(why: str, until_s: float | None) -> LeftEarly:
-    hint = "run the same command again to go on"
-    if until_s is None:
-        return LeftEarly(why, code="left_early", hint=hint)
-    when = datetime.datetime.fromtimestamp(until_s).astimezone()
-    return LeftEarly(
-        f"{why}: it comes at {when:%H:%M:%S}",
-        code="left_early",
-        hint=hint,
-        until=when.isoformat("T", "seconds"),
-    )
 
 
 def _ms(seconds: float) -> int:

@@ -202,9 +202,10 @@ class Exchange:
             talk.close()
 
     async def once(self, call: Call, permit: Permit) -> Sent:
-        """Send a ONCE call, one time, under a permit that was taken before its intent was written.
+        """Send a call one time, under a permit that was taken before its intent was written.
 
-        Never raises for the network's sake: the end has to be journalled. Look at ``stop`` afterwards.
+        A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
+        sake: the end has to be journalled. Look at ``stop`` afterwards.
         """
         attempt = await self._attempt(call, permit)
         match attempt:
@@ -216,6 +217,8 @@ class Exchange:
                 return Sent("throttled", reply)
             case Answered(reply) if reply.status in UNPROVEN or reply.status >= 500 or 300 <= reply.status < 400:
                 return Sent("lost", reply, f"{reply.status} {reply.code}")
+            case Answered(reply, False) if reply.ok and call.safety is Safety.READ:
+                return Sent("lost", reply, "an answer that cannot be read")
             case Answered(reply):
                 return Sent("answered", reply)
 

@@ -237,9 +237,14 @@ class StateFolder:
         path = self.runs / facts.id
         path.mkdir(mode=0o700)
         folder = RunFolder(path)
-        folder.hold()
-        create_private(folder.journal_path)
-        write_private(path / "run.json", msgspec.json.format(msgspec.json.encode(facts)))
+        try:
+            folder.hold()
+            create_private(folder.journal_path)
+            write_private(path / "run.json", msgspec.json.format(msgspec.json.encode(facts)))
+        except BaseException:
+            # A full disk, say: half a folder would be no run, and in nobody's list.
+            folder.discard()
+            raise
         return folder
 
     def list(self) -> list[RunFolder]:

@@ -5,6 +5,7 @@ It uses the run's own parts on a journal in a temporary folder, so that what it 
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import sqlite3
 import tempfile
@@ -69,10 +70,17 @@ class Plan:
             "run_dir": None,
             "calls": forecast.calls,
             "ends_s": round(forecast.ends_s, 3),
+            "starts_at": _iso(preview.starts_at),
+            "ends_at": _iso(preview.starts_at + forecast.ends_s),
+            "quota_used": round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
             "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
         }
+
+
+def _iso(wall_s: float) -> str:
+    return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat("T", "seconds")
 
 
 async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:

@@ -21,10 +21,12 @@ from typing import NamedTuple
 from clerk_limits.aimd import WHOLE, Shrunk, factor_at, shrink
 from clerk_limits.ledger.storage import Storage
 
-__all__ = ["Answer", "Ask", "Block", "Book", "Moment", "Return", "Trade"]
+__all__ = ["NAMES_S", "Answer", "Ask", "Block", "Book", "Moment", "Return", "Trade"]
 
 TICKET_S = 1.0
 """A ticket lives for so long after its holder asked last, before `speed`."""
+NAMES_S = 30 * 86_400.0
+"""So long the names of processes are kept of which nothing counts any more."""
 CAP_S = 15.0
 """So long after it asked last, a process counts among those at work, before `speed`."""
 _ROUND_S = 0.01
@@ -217,8 +219,16 @@ class Book:
     def _identify(self, connection: sqlite3.Connection) -> None:
         """Be somebody in this file; a file that was made anew knows nobody."""
         if self._holder_in is not connection:
-            values = (self._pid, self._label)
-            self._holder = connection.execute("INSERT INTO holder (pid, label) VALUES (?, ?)", values).lastrowid or 0
+            # Names are for people: those of processes that have long gone, and of which nothing counts, are dropped.
+            connection.execute(
+                "DELETE FROM holder WHERE since_wall < ? AND id NOT IN (SELECT holder FROM lease)",
+                (self._now.wall_s - NAMES_S,),
+            )
+            values = (self._pid, self._label, self._now.wall_s)
+            self._holder = (
+                connection.execute("INSERT INTO holder (pid, label, since_wall) VALUES (?, ?, ?)", values).lastrowid
+                or 0
+            )
             self._holder_in = connection
 
     def _forget(self, connection: sqlite3.Connection, now: Moment) -> None:
@@ -277,7 +287,9 @@ class Book:
         room = min(own_room, _part(self._cap(connection, ask), factor) - used) - ask.spare
         granted = min(ask.most, room - self._needed_before(connection, ask))
         if closed_s > 0 or granted < ask.least:
-            self._queue(connection, now, ask, wanted=max(0, min(ask.most, own_room)))
+            # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
+            claims = own_room > 0 and room + ask.spare < ask.least
+            self._queue(connection, now, ask, wanted=min(ask.most, own_room) if claims else 0)
             wait_s = self._wait_s(connection, now, ask, ask.least - room)
             later = closed_s if wait_s is None and closed_s > 0 else wait_s
             return Answer(0, 0, used, None if later is None else max(later, closed_s), foreign)

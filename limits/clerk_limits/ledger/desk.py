@@ -8,11 +8,12 @@ import asyncio
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Ask, Book, Moment, Return, Trade
-from clerk_limits.ledger.errors import LedgerDamagedError
+from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError
 from clerk_limits.ledger.leased import LeasedWindow
 
 __all__ = ["LedgerDesk"]
@@ -113,7 +114,9 @@ class LedgerDesk:
             window.clear()
         returns = self._taken_returns()
         try:
-            await self.run(lambda book, now: book.leave(now, returns))
+            # Whatever cannot be written any more ends by time, and the failure has been told before.
+            with suppress(LedgerError):
+                await self.run(lambda book, now: book.leave(now, returns))
         finally:
             await self._end_thread()
 

@@ -48,13 +48,18 @@ def read_in_use(folder: Path, boot: str, *, steady_s: float, boot_s: float, wall
 
 
 def charge_planned(gate: Gate, in_use: Iterable[InUse], wall_s: float) -> None:
-    """Take from a planned gate what was spent; what is only leased comes back too soon to matter."""
+    """Take from a planned gate what was spent.
+
+    A permit of a quota that is out has most likely been sent; one of a short window comes back too soon to matter.
+    """
     known = {row.name for row in gate.usage()}
     for one in in_use:
-        if one.is_open or one.subject or one.scope not in known:
+        if one.subject or one.scope not in known:
             continue
         spec = gate.window_spec(one.scope)
-        gate.charge(one.scope, [wall_s + one.left_s - spec.period_s - spec.guard_s] * one.amount)
+        if spec.quota or not one.is_open:
+            held_s = spec.period_s + spec.guard_s
+            gate.charge(one.scope, [wall_s + min(one.left_s, held_s) - held_s] * one.amount)
 
 
 def _read(path: Path, boot: str, now: Moment, *, durable: bool) -> list[InUse]:

@@ -13,6 +13,8 @@ from io import TextIOWrapper
 
 import click
 
+from clerk_runner.cli.interruption import ignore_signals, listen_for_interrupts
+
 __all__ = ["cli", "main"]
 
 PROGRAM = "clerk-batch"
@@ -88,8 +90,17 @@ def cli() -> None:
     """
 
 
+def _open_closed_streams() -> None:
+    """A stream that whoever started us had closed leads nowhere, and no file or connection takes its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for the process's life
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    listen_for_interrupts()
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that does not know a character gets its number: no message may end in a fault of its own.
         if isinstance(stream, TextIOWrapper):
@@ -109,4 +120,5 @@ def main() -> None:
         from clerk_runner.cli.ending import show_error  # noqa: PLC0415  heavy, and only for an error
 
         code = show_error(error, as_json="--json" in sys.argv)
+    ignore_signals()
     sys.exit(code if isinstance(code, int) else 0)

@@ -74,6 +74,8 @@ class Caller:
         self._clock = clock
         self._state = state
         self._max_wait_s = max_wait_s
+        self.doubted = False
+        """Whether an answer to the last call was lost before the one that came."""
 
     @property
     def requests(self) -> int:
@@ -85,17 +87,23 @@ class Caller:
         assert self._account is not None
         return self._account.exchange
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: Call, *, bodyless: bool = False) -> Reply:
         """Send a call and return Clerk's answer, a refusal too.
+
+        A DELETE that finds nothing, after an answer to it was lost, has been done: it returns as one without a body.
+
+        Args:
+            bodyless: no JSON is documented for the answer, so a read without one is whole.
 
         Raises:
             LeftEarly: the next permit is too far away.
-            StoppedError: Clerk cannot be reached.
+            StoppedError: Clerk cannot be reached, or answers what cannot be read.
             MayHaveHappened: a ONCE call got no answer.
         """
         if self._account is None:
             self._account = await self._take_part()
         tries = 0
+        self.doubted = False
         wait_s = self._max_wait_s
         while True:
             before_s = self._clock.now()
@@ -103,6 +111,9 @@ class Caller:
             wait_s -= self._clock.now() - before_s
             sent = await self._attempt(call, permit)
             if sent.end == "answered" and sent.reply is not None:
+                gone = self.doubted and call.method == "DELETE" and sent.reply.status == 404
+                return Reply(204, trace_id=sent.reply.trace_id) if gone else sent.reply
+            if bodyless and sent.reply is not None and sent.reply.ok:
                 return sent.reply
             if self._exchange.stop is not None:
                 raise self._exchange.stop
@@ -114,15 +125,12 @@ class Caller:
                     code="may_have_happened",
                     hint="it is not sent again; look before you repeat it",
                 )
+            self.doubted |= sent.end == "lost" and call.safety is Safety.IDEMPOTENT
             tries += 1
-            if tries < TRIES:
+            if tries < TRIES and not _redirects(sent):
                 await self._exchange.pause(tries)
-            elif sent.reply is not None:
-                return sent.reply
             else:
-                raise StoppedError(
-                    f"Clerk gave no answer in {TRIES} tries: {sent.reason}", code="unreachable", hint="try again later"
-                )
+                return _last_answer(sent)
 
     async def pages(self, operation: Operation, call: Call) -> AsyncIterator[Sequence[Json]]:
         """The rows of every page of a list.
@@ -173,7 +181,7 @@ class Caller:
                 await asyncio.wait([acquire])
         away = "" if wait_s is None else f" in {wait_s:.0f} s"
         raise LeftEarly(
-            f"the limit of {call.method} {call.template} allows the next call{away}; nothing was sent",
+            f"the limit of {call.method} {call.template} allows the next call{away}; nothing was done",
             code="limit_reached",
             hint="clerk-batch limits shows the limits; --max-wait waits for longer",
         )
@@ -217,6 +225,29 @@ async def open_caller(
             return await stack.enter_async_context(open_account(client, StateFolder(state), clock, options))
 
         yield Caller(take_part, clock, state, max_wait_s=max_wait_s)
+
+
+def _redirects(sent: Sent) -> bool:
+    return sent.reply is not None and 300 <= sent.reply.status < 400
+
+
+def _last_answer(sent: Sent) -> Reply:
+    """The refusal that the last try brought.
+
+    Raises:
+        StoppedError: it brought nothing that could be shown.
+    """
+    if sent.reply is None or sent.reply.ok:
+        raise StoppedError(
+            f"Clerk gave no usable answer in {TRIES} tries: {sent.reason}", code="unreachable", hint="try again later"
+        )
+    if _redirects(sent):
+        raise StoppedError(
+            f"the address redirects elsewhere ({sent.reply.status}), and the key is for one host",
+            code="redirected",
+            hint="check CLERK_API_URL and any proxy in between",
+        )
+    return sent.reply
 
 
 def _rows(operation: Operation, reply: Reply) -> Sequence[Json]:

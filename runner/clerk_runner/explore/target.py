@@ -30,7 +30,7 @@ class Target:
 
 
 def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST) -> Target:
-    """What ``METHOD /path``, ``METHOD https://host/v1/path?query`` or an operationId means.
+    """What ``METHOD /path``, ``METHOD https://host/v1/path?query`` or an operationId means; without a method, GET.
 
     Args:
         host: the host that calls go to; an address on any other is refused.
@@ -45,18 +45,19 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
         >>> target.operation.operation_id, target.query
         ('GetUserList', (('limit', '5'),))
     """
+    if len(words) == 1 and "/" in words[0]:
+        words = ("GET", words[0])
     if len(words) == 1:
         near = catalog.nearest(words[0])
         exact = near[0] if near and near[0].lower() == words[0].lower() else words[0]
         return Target(catalog.operation(exact), {}, ())
     if len(words) != 2:
-        raise UsageError(
-            "call takes METHOD and PATH, or the name of an operation",
-            code="target_malformed",
-            hint="clerk-batch api call GET /users, or clerk-batch api call GetUserList",
-        )
+        raise _malformed(words)
     method, address = words
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise UsageError("that is no address", code="target_malformed", hint="give the path: /users") from error
     if parts.netloc and parts.netloc not in (host, _CLERK_HOST):
         raise UsageError(
             f"that address is on {parts.hostname}; calls go to {host} alone",
@@ -69,7 +70,17 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
         raise _unknown(catalog, method, path)
     operation, values = found
     given = {name: unquote(value) for name, value in values.items() if not re.fullmatch(r"\{[^{}]*\}", value)}
-    return Target(operation, given, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+    # A plus that begins a value is one (order_by=+created_at); inside of it, as everywhere, it stands for a blank.
+    query = parts.query.replace("=+", "=%2B")
+    return Target(operation, given, tuple(parse_qsl(query, keep_blank_values=True)))
+
+
+def _malformed(words: Sequence[str]) -> UsageError:
+    hint = "clerk-batch api call GET /users, or clerk-batch api call GetUserList"
+    pairs = [word for word in words[2:] if "=" in word.strip("=")]
+    if pairs:
+        hint = f"{'--query' if words[0].upper() == 'GET' else '--field'} {pairs[0].partition('=')[0]}=… gives a value"
+    return UsageError("call takes METHOD and PATH, or the name of an operation", code="target_malformed", hint=hint)
 
 
 def _unknown(catalog: Catalog, method: str, path: str) -> UsageError:

@@ -60,7 +60,10 @@ class Source:
         Raises:
             UsageError: the address is neither https nor on this machine.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            parts = urlsplit("")
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
         if not secure or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
             raise UsageError(
@@ -223,7 +226,8 @@ def _keep(
                 hint="try again later, or name another address with --source",
             )
         outcomes.append(Fetched(version, outcome))
-    if any(entry.outcome in ("new", "changed") for entry in outcomes):
+    # Facts that were damaged are made anew from documents that did not change.
+    if any(entry.outcome in ("new", "changed") for entry in outcomes) or library.cached != texts.keys():
         _write(library, source, texts, entries)
     return UpdateReport(tuple(outcomes), note)
 

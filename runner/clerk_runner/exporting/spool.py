@@ -12,17 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from clerk_jobs.export.page import Page, as_line
 from clerk_runner.errors import StoppedError
 
-__all__ = ["Extent", "Spool", "in_order", "rows_of"]
+__all__ = ["Extent", "Ranges", "Spool", "in_order", "rows_of"]
+
+
+Ranges: TypeAlias = Generator[tuple[int, int], None, None]
+"""Places in the spool, as (offset, length), in the order of the output."""
 
 
 class Extent(NamedTuple):
@@ -30,7 +35,7 @@ class Extent(NamedTuple):
 
     Attributes:
         number: counts pages, from 0.
-        slice: the slice that it belongs to.
+        walk: the slice or the part that it belongs to.
         first_ms, last_ms: creation of its first and last row.
         offset, length: in bytes.
         head: bytes of the rows of ``first_ms``.
@@ -38,7 +43,7 @@ class Extent(NamedTuple):
     """
 
     number: int
-    slice: int
+    walk: int
     first_ms: int
     last_ms: int
     rows: int
@@ -174,7 +179,7 @@ def rows_of(spool: Spool, extent: Extent, start: int = 0, end: int | None = None
     return found
 
 
-def in_order(spool: Spool, extents: Sequence[Extent]) -> Iterator[tuple[int, int]]:
+def in_order(spool: Spool, extents: Sequence[Extent]) -> Ranges:
     """Where the rows lie, as (offset, length) of one row or of many, in the order (created_at, id)."""
     ordered = sorted(extents, key=lambda extent: (extent.first_ms, extent.number))
     carried: list[_Row] = []
@@ -202,5 +207,7 @@ def in_order(spool: Spool, extents: Sequence[Extent]) -> Iterator[tuple[int, int
 
 def _parted(carried: list[_Row], before_ms: int) -> tuple[list[_Row], list[tuple[int, int]]]:
     """What has to wait, and where the rows lie that come before a millisecond."""
-    final = [(row.offset, row.length) for row in carried if row.created_ms < before_ms]
-    return carried[len(final) :], final
+    place = bisect_left(carried, before_ms, key=lambda row: row.created_ms)
+    if not place:
+        return carried, []
+    return carried[place:], [(row.offset, row.length) for row in carried[:place]]

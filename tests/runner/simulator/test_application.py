@@ -96,7 +96,7 @@ def test_without_one_nobody_else_calls() -> None:
 def test_a_part_of_the_window() -> None:
     assert parse_part("20%") == parse_part(" 0.2 ") == 0.2
     for wrong in ("lots", "120%", "-1", ""):
-        with pytest.raises(ValueError, match="write 20% or 0.2"):
+        with pytest.raises(ValueError, match=r"write 20% or 0\.2"):
             parse_part(wrong)
     with pytest.raises(ValueError, match="application: must be from 0 to 1"):
         SimulatorSettings(application=1.5)
