@@ -106,24 +106,8 @@ def names(*numbers: int) -> set[str]:
     return {f"key {number}" for number in numbers}
 
 
-def test_four_processes_share_a_window_fairly_and_two_live_on_when_two_are_killed(tmp_path: Path) -> None:
-    with clerk_and_spenders(tmp_path, 4, "--latency=50-150ms") as (clerk, (first, second, *others), more):
-        fair(spent_meanwhile(clerk, [first, second, *others], 3 * WINDOW), names(1, 2, 3, 4))
-        for one in others:
-            one.kill()
-        # What they held when they died still counts, and nobody takes it because the pid is gone.
-        dead = {one.process.pid for one in others}
-        assert {one.pid for one in out_now(ledger_of(tmp_path)) if one.is_open} >= dead
-        fair(spent_meanwhile(clerk, [first, second], 3 * WINDOW), names(1, 2))
-        newcomers = more(KEYS[2], KEYS[3])
-        fair(spent_meanwhile(clerk, [first, second, *newcomers], 3 * WINDOW), names(1, 2, 3, 4))
-        never_over_the_window(clerk)
-        assert first.end().throttled == second.end().throttled == 0
-        never_over_the_window(clerk)
-
-
 def stopped_between_transactions(one: Spender, ledger: Path) -> None:
-    """Stop a process where it holds no lock of the ledger; a machine that sleeps stops all of them alike."""
+    """Stop a process where it holds no lock of the ledger; a machine that sleeps stops all alike."""
     while True:
         one.signal(signal.SIGSTOP)
         try:
@@ -132,6 +116,36 @@ def stopped_between_transactions(one: Spender, ledger: Path) -> None:
                 return
         except sqlite3.OperationalError:
             one.signal(signal.SIGCONT)
+
+
+def holders(ledger: Path) -> set[int]:
+    """Who has permits that are not settled yet."""
+    return {one.pid for one in out_now(ledger) if one.is_open}
+
+
+def killed_with_calls_under_way(one: Spender, ledger: Path) -> None:
+    """Kill a process in the middle of its work."""
+    stopped_between_transactions(one, ledger)
+    while one.process.pid not in holders(ledger):
+        one.signal(signal.SIGCONT)
+        one.lives()
+        stopped_between_transactions(one, ledger)
+    one.kill()
+
+
+def test_four_processes_share_a_window_fairly_and_two_live_on_when_two_are_killed(tmp_path: Path) -> None:
+    with clerk_and_spenders(tmp_path, 4, "--latency=50-150ms") as (clerk, (first, second, *others), more):
+        fair(spent_meanwhile(clerk, [first, second, *others], 3 * WINDOW), names(1, 2, 3, 4))
+        for one in others:
+            killed_with_calls_under_way(one, ledger_of(tmp_path))
+        fair(spent_meanwhile(clerk, [first, second], 3 * WINDOW), names(1, 2))
+        # What they held when they died still counts, and nobody took it because the pid is gone.
+        assert holders(ledger_of(tmp_path)) >= {one.process.pid for one in others}
+        newcomers = more(KEYS[2], KEYS[3])
+        fair(spent_meanwhile(clerk, [first, second, *newcomers], 3 * WINDOW), names(1, 2, 3, 4))
+        never_over_the_window(clerk)
+        assert first.end().throttled == second.end().throttled == 0
+        never_over_the_window(clerk)
 
 
 def test_a_stopped_process_holds_nobody_up_and_goes_on_where_it_stood(tmp_path: Path) -> None:
