@@ -108,9 +108,9 @@ def use_part() -> list[str]:
     head = ["instance", "latency", "processes", "window", "stall", "used", "429s", "fullest", "each of a part", "bar"]
     lines = ["## Use of the window by processes, share 1.0, strict simulator", ""]
     lines.append(
-        "Accepted requests in 30 s over the limit's, the mean over every 30 s that begin within one cycle; 429s and the "
-        "fullest window from the beginning to the end. A part is an equal part of what all processes got. Bars: no 429 "
-        "but with early release on a stalled network; used at least 96 % (at 1-2 s 85 %, with early release 95 %)."
+        "Accepted requests in 30 s over the limit's, the mean over every 30 s that begin within one cycle; 429s and "
+        "the fullest window from the beginning to the end. A part is an equal part of what all processes got. Bars: no "
+        "429 but with early release on a stalled network; used at least 96 % (at 1-2 s 85 %, with early release 95 %)."
     )
     return lines + table(head, [row(case, use) for case, use in measured(use_cases())])
 

@@ -88,7 +88,9 @@ def test_two_invitation_jobs_share_the_quotas_however_often_they_are_killed(star
         workplace.write(f"{name}.yaml", INVITE.format(name=name))
 
     def run(name: str, *more: str) -> subprocess.Popen[str]:
-        return workplace.start("run", f"{name}.yaml", "--yes", "--json", *more)
+        command = ("run", f"{name}.yaml", "--yes", "--json", *more)
+        process: subprocess.Popen[str] = workplace.start(*command, measured=False)
+        return process
 
     first, second = run("one"), run("two")
     wait_until(first, lambda: invited(clerk) >= 100)

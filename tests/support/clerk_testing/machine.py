@@ -49,7 +49,7 @@ class _Lender(Lender):
     def die(self) -> None:
         """Tell the ledger nothing any more."""
         for desk in self.desks:
-            desk.bring_back = lambda _: None  # type: ignore[method-assign]
+            desk.bring_back = lambda returned: None  # type: ignore[method-assign]
             desk._returns.clear()
             desk._asking.clear()
 
