@@ -88,7 +88,8 @@ def test_two_invitation_jobs_share_the_quotas_however_often_they_are_killed(star
         workplace.write(f"{name}.yaml", INVITE.format(name=name))
 
     def run(name: str, *more: str) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = workplace.start("run", f"{name}.yaml", "--yes", "--json", *more)
+        command = ("run", f"{name}.yaml", "--yes", "--json", *more)
+        process: subprocess.Popen[str] = workplace.start(*command, measured=False)
         return process
 
     first, second = run("one"), run("two")
