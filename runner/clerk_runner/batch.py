@@ -1,4 +1,4 @@
-"""One run of an invitation job, from the loaded job file to the summary.
+"""One run of a job that writes, from the loaded job file to the summary.
 
 The order is that of the exit codes: what the user has to mend (2), key and scopes (3), the input (2), the question (3),
 and only then the first write.
@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from clerk_jobs.call import State
-from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_limits.gate import Gate
@@ -32,14 +31,13 @@ from clerk_runner.groups import unwrapped
 from clerk_runner.identity import identify
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
+from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
 from clerk_runner.logs import Log, open_log, silent_log
 from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
 from clerk_runner.preview import Known, build_preview
 from clerk_runner.report import Summary
-from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
-from clerk_runner.screening import Screener
-from clerk_runner.source import SourcePayloads, ingest
 from clerk_runner.view import Progress, View
 
 __all__ = ["RunRequest", "run_job"]
@@ -57,13 +55,14 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
         ClerkBatchError: the job file or the input is wrong.
     """
     check_instance(request.job, request.credentials)
-    bypassed = require_scopes(request.credentials, ("write",), consent)
+    kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
+    bypassed = require_scopes(request.credentials, kind.scopes, consent)
     with Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
                 with opened_source(request, copy) as source:
-                    return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
+                    return await _Run(request, kind, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
         except asyncio.CancelledError:
@@ -87,6 +86,7 @@ class _Run:
     def __init__(
         self,
         request: RunRequest,
+        kind: Kind,
         consent: Consent,
         view: View,
         source: RowSource,
@@ -101,9 +101,8 @@ class _Run:
         self._source = source
         self._interrupts = interrupts
         self._bypassed = bypassed
-        self._drafting = Drafting(request.job)
-        self._work = InviteWork(request.job)
-        self._payloads = SourcePayloads(source, self._drafting)
+        self._kind = kind
+        self._screener: Screens | None = None
         self._clock = LoopClock()
         self._gate = Gate(self._credentials.key.kind, request.gate_options, self._clock)
         self._began = time.monotonic()
@@ -147,7 +146,9 @@ class _Run:
     def _choose(self, wanted: RunFacts) -> Choice:
         request = self._request
         if request.folder is None:
-            return choose(request.state, wanted, fresh=request.fresh, accept_changes=request.accept_changes)
+            return choose(
+                request.state, wanted, fresh=request.fresh, accept_changes=request.accept_changes, once=self._kind.once
+            )
         return choose_named(
             request.state,
             request.folder,
@@ -170,8 +171,16 @@ class _Run:
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
             latency_s = exchange.latency_s or DEFAULT_LATENCY_S
-            known = Known(action=choice.action, run=folder.id, scopes=scopes, screened=True, latency_s=latency_s)
-            self._view.preview(await build_preview(self._job, self._credentials, self._work, journal, past, known))
+            known = Known(
+                action=choice.action,
+                source=self._job.source.name,
+                run=folder.id,
+                scopes=scopes,
+                screened=True,
+                latency_s=latency_s,
+                notes=self._kind.notes(self._screener),
+            )
+            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, past, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
                 self._ask(choice)
             if choice.action == "change":
@@ -186,7 +195,7 @@ class _Run:
         """Ask for a yes; a new run that got none leaves nothing behind."""
         try:
             with self._interrupts.paused():
-                require_consent("Send these invitations?", self._consent)
+                require_consent(self._kind.words.question, self._consent)
         except BaseException:
             if choice.action == "new":
                 choice.folder.discard()
@@ -215,35 +224,25 @@ class _Run:
             self._view.stage(f"reading {self._job.source.name}")
         if change:
             await journal.put(changing=True)
-            await journal.prepare_changes()
-            await ingest(self._source, self._drafting, journal.match_changed)
-            await journal.finish_changes()
+            await self._kind.take_changes_in(self._source, journal)
         elif state == "planned":
-            await journal.clear_items()
-            await ingest(self._source, self._drafting, journal.ingest)
-            await journal.seal()
+            await self._kind.take_in(self._source, journal)
             for earlier in choice.finished:
                 await journal.skip_done_in(earlier.journal_path)
         if self._request.unresolved is not None:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
-        if change or state == "planned":
+        if change or state == "planned" or self._kind.rereads:
             await self._screen(journal, exchange, log)
 
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
-        screener = Screener(
-            journal=journal,
-            exchange=exchange,
-            screening=self._work.screening,
-            drafting=self._drafting,
-            payloads=self._payloads,
-            log=log,
-            workers=SCREENERS[self._credentials.key.kind.value],
-        )
+        payloads = self._kind.payloads(self._source, journal.path)
+        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
+        screener = self._screener = self._kind.screener(around)
         await self._followed(
             screener.run(),
-            lambda: Progress("looking up who is invited already", min(screener.screened, pending), pending),
+            lambda: Progress(self._kind.words.checking, min(screener.screened, pending), pending),
             self._watch_reads(),
         )
 
@@ -269,12 +268,14 @@ class _Run:
         await journal.put(state="running")
         await journal.checkpoint()
         left_s = self._time_left()
+        counts = await journal.counts()
         engine = Engine(
             journal=journal,
             exchange=exchange,
-            work=self._work,
-            payloads=self._payloads,
-            counts=await journal.counts(),
+            work=self._kind.work,
+            payloads=self._kind.payloads(self._source, journal.path),
+            counts=counts,
+            feed=self._kind.feed(journal, counts[State.PENDING]),
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
                 stop_after=self._job.errors.stop_after,
@@ -289,7 +290,7 @@ class _Run:
         if self._interrupts.received is not None:
             engine.interrupt()
         try:
-            await self._followed(engine.run(), lambda: engine_progress(engine))
+            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:

@@ -1,8 +1,9 @@
 """The engine: pending items become calls, calls become outcomes, and doubt is settled.
 
-One TaskGroup owns everything: a worker for each lane, which carries one request at a time, a reconciler, and a watcher
-that leaves early when it was asked to. A lane waits for its permit first and takes items only then, so an item that can
-go two ways goes by the lane whose permit comes first.
+One TaskGroup owns everything: as many workers for each lane as it may have requests in flight, a reconciler, and a
+watcher that leaves early when it was asked to. A lane of ONCE calls waits for its permit first and takes items only
+then, so an item that can go two ways goes by the lane whose permit comes first. A lane of IDEMPOTENT calls takes items
+first, because its permit may be for their subject alone, and repeats a call for a minute before it is a doubt.
 
 The order of one call: permit, intent (durable), send within 5 s, outcome (durable), then the count that people see.
 """
@@ -14,18 +15,18 @@ import dataclasses
 import datetime
 import sqlite3
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from clerk_jobs.call import Item, Outcome, ReadRefused, State
-from clerk_jobs.invite import Lane
+from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Safety, State
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Permit
 from clerk_runner.errors import LeftEarly, RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent, fatal_error
-from clerk_runner.feed import Feed
+from clerk_runner.feed import Feed, Feeding
 from clerk_runner.journal import Doubt, Intent, Journal, OpenItem
 from clerk_runner.logs import Log
 from clerk_runner.work import Payloads, Work
@@ -89,9 +90,10 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
+        feed: which items are next; None takes them one by one, by group.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by name
         self,
         *,
         journal: Journal,
@@ -101,6 +103,7 @@ class Engine:
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
+        feed: Feeding | None = None,
     ) -> None:
         """Start with nothing in flight."""
         self._journal = journal
@@ -109,12 +112,14 @@ class Engine:
         self._work = work
         self._payloads = payloads
         self._options = options
-        self._feed = Feed(journal, counts[State.PENDING])
+        self._feed: Feeding = Feed(journal, counts[State.PENDING]) if feed is None else feed
+        self._workers = sum(lane.at_once for lane in work.lanes)
         self._log = log
         self.counts = counts
         self._sent_failed = 0
         self._sent_settled = 0
         self._in_flight = 0
+        self._held_back = 0
         self._unsent = 0
         self._doubts_in_row: Counter[str] = Counter()
         self._monotonic_due: dict[int, float] = {}
@@ -136,9 +141,14 @@ class Engine:
             throttled=self._exchange.throttled,
             doubtful=self.counts[State.DOUBT],
             checking_at=self._checking_at,
-            next_permit_s=min(waits) if waits and not self._in_flight else (0.0 if self._in_flight else None),
+            next_permit_s=min(waits) if waits and not self._sending else (0.0 if self._sending else None),
             trouble=self._exchange.trouble,
         )
+
+    @property
+    def _sending(self) -> int:
+        """Workers that are at work on a call, and do not wait for its permit."""
+        return self._in_flight - self._held_back
 
     def interrupt(self) -> None:
         """Begin no new call, wait for those in flight; the run can be resumed."""
@@ -156,7 +166,11 @@ class Engine:
         """Work until everything is settled, or until told to leave; see ``ending`` and ``interrupted``."""
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(self._watch(), name="watcher")
-            lanes = [group.create_task(self._guard(self._lane(lane)), name=lane.name) for lane in self._work.lanes]
+            lanes = [
+                group.create_task(self._guard(self._lane(lane, name)), name=name)
+                for lane in self._work.lanes
+                for name in _names(lane)
+            ]
             reconciler = group.create_task(self._guard(self._reconciler()), name="reconciler")
             for task in lanes:
                 task.add_done_callback(lambda _: self._notify())
@@ -189,37 +203,90 @@ class Engine:
 
     # ------------------------------------------------------------------ lanes
 
-    async def _lane(self, lane: Lane) -> None:
+    async def _lane(self, lane: Lane, worker: str) -> None:
         alone = self._takes_alone(lane)
-        while await self._has_work(lane, alone=alone):
-            size = self._call_size(lane)
-            permit = await self._permit(lane, size)
-            if permit is None:
-                continue
-            opened = [] if self._draining.is_set() else self._feed.take(size, alone=alone)
-            if not opened:
-                permit.give_back()
-                continue
-            self._in_flight += 1
+        carry = self._carry_once if lane.safety is Safety.ONCE else self._carry_repeatable
+        while await self._has_work(lane, worker, alone=alone):
+            await carry(lane, worker)
+
+    async def _carry_once(self, lane: Lane, worker: str) -> None:
+        """A call whose permit comes before its items are chosen."""
+        alone = self._takes_alone(lane)
+        size = self._call_size(lane)
+        spare = self._spare(lane)
+        permit = await self._permit(
+            lambda: self._exchange.gate.acquire(lane.method, lane.template, items=size, spare=spare),
+            self._called_off(lane, worker, spare),
+            worker,
+        )
+        if permit is None:
+            return
+        opened = [] if self._draining.is_set() else self._feed.take(size, alone=alone)
+        if not opened:
+            permit.give_back()
+            return
+        with self._at_work():
             try:
-                await self._carry(lane, opened, permit)
-            finally:
-                self._in_flight -= 1
-                self._notify()
+                call = await self._prepare(lane, opened)
+            except BaseException:
+                permit.give_back()
+                raise
+            if call is None:
+                permit.give_back()
+            else:
+                await self._carry(lane, opened, *call, permit)
+
+    async def _carry_repeatable(self, lane: Lane, worker: str) -> None:
+        """A call whose permit may be for its items' subject alone."""
+        opened = self._feed.take(self._call_size(lane), alone=True)
+        if not opened:
+            return
+        with self._at_work():
+            prepared = await self._prepare(lane, opened)
+            if prepared is None:
+                return
+            permit = await self._permit_for(prepared[1], opened, worker)
+            if permit is not None:
+                await self._carry(lane, opened, *prepared, permit)
+
+    async def _permit_for(self, call: Call, opened: list[OpenItem], worker: str) -> Permit | None:
+        """A permit for the call of items that are held meanwhile; they are given back where a drain comes first."""
+        permit = None
+        self._held_back += 1
+        try:
+            permit = await self._permit(
+                lambda: self._exchange.gate.acquire(call.method, call.template, subject=call.subject, items=call.items),
+                self._drained(call, worker),
+                worker,
+            )
+        finally:
+            self._held_back -= 1
+            if permit is None:
+                self._feed.give_back(opened)
+        return permit
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._notify()
 
     def _takes_alone(self, lane: Lane) -> bool:
         return lane.size == 1 or len(self._work.lanes) == 1
 
-    async def _has_work(self, lane: Lane, *, alone: bool) -> bool:
+    async def _has_work(self, lane: Lane, worker: str, *, alone: bool) -> bool:
         """Wait until this lane may begin a call; False once it never will again."""
-        self._idle.discard(lane.name)
+        self._idle.discard(worker)
         while not self._draining.is_set():
             await self._feed.fill()
             held_up = self._doubts_in_row[lane.name] >= DOUBTS_IN_A_ROW and self.counts[State.DOUBT] > 0
             if self._feed.has(alone=alone) and not held_up:
-                self._idle.discard(lane.name)
+                self._idle.discard(worker)
                 return True
-            self._idle.add(lane.name)
+            self._idle.add(worker)
             if self._feed.left == 0 and self._in_flight == 0 and self.counts[State.DOUBT] == 0:
                 self._notify()
                 return False
@@ -231,19 +298,19 @@ class Engine:
         most = lane.size if self._options.most_items is None else min(lane.size, self._options.most_items)
         return min(most, max(self._feed.left, 1))
 
-    async def _permit(self, lane: Lane, size: int) -> Permit | None:
-        """A permit for one call of the lane; None where the wait was called off."""
-        spare = self._spare(lane)
-        gate = self._exchange.gate
-        acquire = asyncio.ensure_future(gate.acquire("POST", lane.template, items=size, spare=spare))
-        called_off = asyncio.ensure_future(self._called_off(lane, spare))
+    async def _permit(
+        self, acquiring: Callable[[], Coroutine[Any, Any, Permit]], calling_off: Coroutine[Any, Any, None], worker: str
+    ) -> Permit | None:
+        """A permit for one call; None where the wait was called off."""
+        acquire = asyncio.ensure_future(acquiring())
+        called_off = asyncio.ensure_future(calling_off)
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)
             if acquire.done():
                 return acquire.result()
             return None
         finally:
-            self._waiting.pop(lane.name, None)
+            self._waiting.pop(worker, None)
             called_off.cancel()
             if not acquire.done():
                 acquire.cancel()
@@ -254,20 +321,36 @@ class Engine:
         both = len(self._work.lanes) > 1
         return RESERVE if both and lane.size == 1 and not self._feed.urgent and self._feed.left > RESERVE else 0
 
-    async def _called_off(self, lane: Lane, spare: int) -> None:
+    async def _called_off(self, lane: Lane, worker: str, spare: int) -> None:
         """Ends when waiting for the lane's permit has lost its sense: a drain, or other work than it was for."""
         alone = self._takes_alone(lane)
         while not self._draining.is_set() and self._feed.has(alone=alone) and self._spare(lane) == spare:
-            self._waiting[lane.name] = self._exchange.gate.next_in("POST", lane.template, spare=spare)
+            self._waiting[worker] = self._exchange.gate.next_in(lane.method, lane.template, spare=spare)
             await self._wait_for_change()
 
-    async def _carry(self, lane: Lane, opened: list[OpenItem], permit: Permit) -> None:
-        """One call, from the permit to its outcome."""
+    async def _drained(self, call: Call, worker: str) -> None:
+        """Ends with a drain; tells meanwhile how far away the call's permit is."""
+        while not self._draining.is_set():
+            self._waiting[worker] = self._exchange.gate.next_in(call.method, call.template, subject=call.subject)
+            await self._wait_for_change()
+
+    async def _prepare(self, lane: Lane, opened: list[OpenItem]) -> tuple[list[Item], Call] | None:
+        """The items with their payloads, and their call; None where they are settled without one."""
         try:
             items = await asyncio.to_thread(self._payloads.items, opened)
-            for item in items:
-                if item.revoke is not None:
-                    await self._exchange.read(self._work.revoke(item))
+            prepared = await self._exchange.converse(self._work.prepare(lane, items))
+            if isinstance(prepared, Call):
+                return items, prepared
+            await self._journal.settle(prepared)
+        except BaseException:
+            self._feed.give_back(opened)
+            raise
+        self._settled(opened, prepared, State.PENDING)
+        return None
+
+    async def _carry(self, lane: Lane, opened: list[OpenItem], items: list[Item], call: Call, permit: Permit) -> None:
+        """One call, from the permit to its outcome."""
+        try:
             begun = await self._begin(lane, opened)
         except BaseException:
             permit.give_back()
@@ -279,7 +362,8 @@ class Engine:
             return
         intent, attempt = begun
         self._count(opened, State.PENDING, State.INTENT)
-        sent = await self._exchange.once(self._work.call(lane, items), permit)
+        carry = self._exchange.once if lane.safety is Safety.ONCE else self._exchange.repeated
+        sent = await carry(call, permit)
         ended_ms = _ms(self._clock.wall())
         if sent.end == "not_sent":
             await self._journal.withdraw(attempt, intent.seqs)
@@ -320,7 +404,7 @@ class Engine:
 
         def now() -> Intent:
             wall = self._clock.wall()
-            return Intent("POST", lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
+            return Intent(lane.method, lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
 
         intent = now()
         begun = self._clock.now()
@@ -470,7 +554,7 @@ class Engine:
 
     def _longest_idle(self) -> float | None:
         """Seconds in which nothing at all will happen; None while something is at work, or between two calls."""
-        if self._in_flight or len(self._waiting) + len(self._idle) < len(self._work.lanes):
+        if self._sending or len(self._waiting) + len(self._idle) < self._workers:
             return None
         waits = [wait for wait in self._waiting.values() if wait is not None]
         if self._checking_at is not None:
@@ -489,6 +573,11 @@ class Engine:
                 await changed.wait()
         except TimeoutError:
             return
+
+
+def _names(lane: Lane) -> list[str]:
+    """The workers of a lane, by name."""
+    return [lane.name] if lane.at_once == 1 else [f"{lane.name} {number}" for number in range(1, lane.at_once + 1)]
 
 
 def _again(item: OpenItem, outcome: Outcome) -> OpenItem:

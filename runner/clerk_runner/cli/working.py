@@ -13,7 +13,7 @@ import click
 import msgspec
 import orjson
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, load_job
+from clerk_jobs.jobfile import ExportJob, load_job
 from clerk_runner.batch import RunRequest, run_job
 from clerk_runner.cli.ending import knowing, unread
 from clerk_runner.cli.terminal import TerminalView, ask, preview_lines, show_lines, show_summary
@@ -23,6 +23,7 @@ from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
+from clerk_runner.request import SourceJob
 from clerk_runner.safety import Consent
 
 __all__ = ["WorkOptions", "consent_of", "show_plan", "work"]
@@ -59,7 +60,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
     with knowing(**known):
         if isinstance(loaded, ExportJob):
             return work_on_export(loaded, job, folder, options)
-        assert isinstance(loaded, InviteJob)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -102,7 +103,7 @@ def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
     """Plan a job file; returns the exit code."""
     pairs = parse_overrides(overrides)
-    loaded = load_invite(job, pairs, allow_outside=allow_outside)
+    loaded = load_planned(job, pairs, allow_outside=allow_outside)
     with knowing(job=loaded.name, kind=loaded.kind):
         request = RunRequest(
             job=loaded,
@@ -120,10 +121,10 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     return plan.exit
 
 
-def load_invite(path: Path, overrides: tuple[tuple[str, str], ...], *, allow_outside: bool) -> InviteJob:
+def load_planned(path: Path, overrides: tuple[tuple[str, str], ...], *, allow_outside: bool) -> SourceJob:
     """Load a job file of a kind that can be planned."""
     job = load_job(path, overrides, allow_outside=allow_outside)
-    if not isinstance(job, InviteJob):
+    if not isinstance(job, SourceJob):
         raise UsageError(
             f"a job of kind {job.kind} has no plan: it changes nothing",
             code="plan_kind",
