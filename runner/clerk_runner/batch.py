@@ -141,6 +141,7 @@ class _Run:
             api_version=job.api_version,
             created_ms=int(time.time() * 1000),
             allow_outside=self._request.allow_outside,
+            parent=self._request.parent,
         )
 
     def _choose(self, wanted: RunFacts) -> Choice:

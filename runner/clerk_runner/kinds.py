@@ -14,10 +14,11 @@ from typing import Protocol
 
 from clerk_jobs.catalog.metadata import explain_kinds
 from clerk_jobs.invite import Drafting, InviteWork
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob
+from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, UndoJob
 from clerk_jobs.jobfile.metadata_job import FIELDS
 from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.metadata.targets import TARGETS
+from clerk_jobs.metadata.undo import UndoDrafting, UndoWork
 from clerk_jobs.metadata.work import MetadataWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.documented import InstanceKind, LimitScope, limits_for
@@ -216,6 +217,39 @@ class MetadataKind(ComparingKind):
         return f"metadata of {pending:,} row{'' if pending == 1 else 's'} is written to {self._job.target}"
 
 
+class UndoKind(ComparingKind):
+    """``kind: undo``."""
+
+    def __init__(self, job: UndoJob, in_flight: int) -> None:
+        """Read the changes of the run that is taken back."""
+        self._job = job
+        work = UndoWork(job, in_flight)
+        self.drafting, self.work, self.screening = UndoDrafting(), work, work
+        self.words = UNDOING
+
+    def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
+        """What becomes of values that somebody else changed."""
+        since = "overwritten (--force)" if self._job.force else "left as they are, and listed as conflicts"
+        return (
+            f"values that somebody else changed since are {since}",
+            "reading and writing are two requests: what is changed between them is overwritten",
+        )
+
+    def consequence(self, pending: int) -> str:
+        """What is put back."""
+        noun = TARGETS[self._job.target].noun if pending == 1 else self._job.target
+        return f"the old metadata of {pending:,} {noun} is put back"
+
+
+UNDOING = Words(
+    question="Put the old values back?",
+    doing="putting back",
+    done="put back",
+    pending="to put back",
+    checking="comparing with what Clerk has",
+    offline="Clerk was not asked what it has: what somebody else changed since is not known yet",
+    doubtful="doubtful write",
+)
 WRITING = Words(
     question="Write this metadata?",
     doing="writing",
@@ -234,6 +268,8 @@ def kind_of(job: Job, instance: InstanceKind, options: GateOptions) -> Kind:
             return InviteKind(job)
         case MetadataJob():
             return MetadataKind(job, in_flight(instance, options))
+        case UndoJob():
+            return UndoKind(job, in_flight(instance, options))
         case _:
             raise AssertionError(f"a job of kind {job.kind} is run elsewhere")
 

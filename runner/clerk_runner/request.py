@@ -31,6 +31,7 @@ class RunRequest:
 
     Attributes:
         folder: the run to resume; None where the job's own run is looked for.
+        parent: the run that a new one follows from: what it takes back, or does again.
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
     """
 
@@ -43,6 +44,7 @@ class RunRequest:
     fresh: bool = False
     accept_changes: bool = False
     folder: RunFolder | None = None
+    parent: str | None = None
     unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None

@@ -7,6 +7,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def users(clerk: SimulatedClerk, count: int = 500) -> list[dict[str, Any]]:
     return found
 
 
-def prepare(workplace: Workplace, rows: list[tuple[object, ...]], job: str = JOB, header: str = "") -> None:
+def prepare(workplace: Workplace, rows: Sequence[tuple[object, ...]], job: str = JOB, header: str = "") -> None:
     workplace.write("job.yaml", job)
     with (workplace.folder / "rows.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -218,3 +219,90 @@ def test_what_somebody_else_wrote_after_a_crash_is_not_overwritten(start: Any) -
     answered = workplace.run("resume", "last", "--yes", "--json", "--on-unresolved=retry")
     assert items(answered) == {"total": 2, "done": 2}
     assert users(clerk)[0]["public_metadata"]["plan"] == "pro"
+
+
+def undo(workplace: Workplace, *more: str) -> Ended:
+    return workplace.run("undo", "last", "--yes", "--json", *more)
+
+
+def test_an_undo_restores_the_start_exactly(start: Any) -> None:
+    workplace, clerk = start("--users=30", "--organizations=2", "--members=3")
+    ids = [user["id"] for user in users(clerk)]
+    seed(clerk, ids[0], public_metadata={"plan": {"name": "old", "tags": [1, 1.0, True]}, "old": {"deep": [None]}})
+    seed(clerk, ids[1], public_metadata={"plan": "pro", "seats": 1.0})
+    seed(clerk, ids[2], public_metadata={"plan": "pro", "seats": 1})
+    before = [user["public_metadata"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "pro", 1) for user_id in ids])
+    assert items(write(workplace)) == {"total": 30, "done": 29, "skipped": 1}
+    assert users(clerk)[0]["public_metadata"] == {"plan": "pro", "seats": 1}
+    ended = undo(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 29, "done": 29}), ended.err
+    assert json.dumps([user["public_metadata"] for user in users(clerk)]) == json.dumps(before)
+    assert ended.json["kind"] == "undo"
+    # Once more there is nothing to do, and the undo itself can be taken back.
+    parent = ended.json["parent"]
+    assert items(workplace.run("undo", parent, "--yes", "--json")) == {"total": 29, "skipped": 29}
+    assert items(workplace.run("undo", ended.json["run"], "--yes", "--json")) == {"total": 29, "done": 29}
+    assert users(clerk)[0]["public_metadata"] == {"plan": "pro", "seats": 1}
+
+
+def test_an_undo_leaves_what_somebody_else_changed_and_says_so(start: Any) -> None:
+    workplace, clerk = start("--users=3")
+    ids = [user["id"] for user in users(clerk)]
+    seed(clerk, ids[2], public_metadata={"plan": {"null": None}})
+    before = [user["public_metadata"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "team", 1) for user_id in ids])
+    assert items(write(workplace)) == {"total": 3, "done": 3}
+    seed(clerk, ids[0], public_metadata={"plan": "enterprise", "seats": 1, "new": True})
+    ended = undo(workplace)
+    assert (ended.code, items(ended)) == (1, {"total": 3, "done": 1, "failed": 2})
+    assert sorted(codes(workplace, ended.json["run"]).values()) == ["conflict", "not_restorable"]
+    found = [user["public_metadata"] for user in users(clerk)]
+    assert found == [{"plan": "enterprise", "new": True}, before[1], {"plan": "team"}]
+    forced = workplace.run("undo", ended.json["parent"], "--yes", "--json", "--force")
+    assert items(forced) == {"total": 3, "done": 1, "skipped": 1, "failed": 1}
+    assert users(clerk)[0]["public_metadata"] == {"plan": before[0]["plan"], "new": True}
+
+
+def test_a_membership_and_an_interrupted_undo(start: Any) -> None:
+    workplace, clerk = start("--users=120", "--organizations=1", "--members=100", "--latency=0.3s", key="sk_test_tests")
+    (organization,) = [one["id"] for one in clerk.perform("GET", "/organizations?limit=10")["data"]]
+
+    def metadata() -> dict[str, Any]:
+        rows = clerk.perform("GET", f"/organizations/{organization}/memberships?limit=500")["data"]
+        return {row["public_user_data"]["user_id"]: row["public_metadata"] for row in rows}
+
+    before = metadata()
+    job = JOB.replace("target: users", "target: memberships").replace("instance", "x")
+    job = job.replace('id: "{user_id}"', f'id: {{organization_id: {organization}, user_id: "{{user_id}}"}}')
+    prepare(workplace, [(user_id, "pro", 1) for user_id in before], job)
+    assert items(write(workplace)) == {"total": 100, "done": 100}
+    written = len(writes(clerk, "UpdateOrganizationMembershipMetadata"))
+    process = workplace.start("undo", "last", "--yes", "--json")
+
+    def again() -> int:
+        return sum(writes(clerk, "UpdateOrganizationMembershipMetadata").values())
+
+    while again() == written:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    ended = workplace.run("resume", "last", "--yes", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["items"]["total"] == 100
+    assert metadata() == before
+
+
+def test_what_cannot_be_taken_back_says_so(start: Any) -> None:
+    workplace, clerk = start("--users=1")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "pro", 1) for user_id in ids], JOB + "undo: false\n")
+    shown = workplace.run("plan", "job.yaml")
+    assert "undo: false, so it cannot be taken back" in shown.out
+    assert write(workplace).code == 0
+    ended = undo(workplace)
+    assert (ended.code, ended.json["error"]["code"]) == (2, "no_undo")
+    workplace.write("job.yaml", 'name: i\nkind: invite\nsource: rows.csv\nemail: "{plan}@example.com"\n')
+    assert write(workplace).code == 0
+    assert undo(workplace).json["error"]["code"] == "no_undo"

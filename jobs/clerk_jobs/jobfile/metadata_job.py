@@ -195,6 +195,8 @@ class UndoJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="u
         force: put the old values back even where somebody changed them since.
     """
 
+    manners: ClassVar[frozenset[str]] = Job.manners | {"force"}
+
     source: Annotated[Source, sources()]
     target: Literal["users", "organizations", "memberships"]
     force: bool = False

@@ -6,5 +6,6 @@ Pure functions and conversations; nothing here sends anything. The parts:
 ``targets``  users, organizations, memberships: how each is read and written
 ``drafts``   a row becomes a draft, rows of one subject become one write
 ``screen``   read before write: what changes, and what was there
+``undo``     a run's changes, taken back
 ``work``     all of it, as the engine sees it
 """

@@ -24,7 +24,16 @@ from clerk_jobs.metadata.trees import (
     size_of,
 )
 
-__all__ = ["Image", "MetadataScreening", "Verdict", "after_write", "decode_changes", "refusal_of", "touched"]
+__all__ = [
+    "Image",
+    "MetadataScreening",
+    "Verdict",
+    "after_write",
+    "decode_changes",
+    "encode_changes",
+    "refusal_of",
+    "touched",
+]
 
 Fields = Mapping[str, Mapping[str, Any]]
 
@@ -36,7 +45,7 @@ class Image:
     Attributes:
         subject: whose metadata.
         digest: of all that the write touches, as it is before.
-        changes: every place that changes, with both values, as JSON; see `decode_changes`.
+        changes: every place that changes, with both values, as JSON; see `encode_changes`.
     """
 
     subject: str
@@ -107,12 +116,8 @@ class MetadataScreening:
                 return _all(unit, State.FAILED, "metadata_too_large", said)
         if self._skip and all(same(current.fields[name], after[name]) for name in wanted):
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        changes = [
-            (name, list(change.path), _given(change.before), _given(change.after))
-            for name in wanted
-            for change in changes_between(current.fields[name], after[name])
-        ]
-        image = Image(current.subject, digest_of(touched(self._mode, current.fields, wanted)), orjson.dumps(changes))
+        changes = encode_changes(current.fields, {name: after[name] for name in wanted})
+        image = Image(current.subject, digest_of(touched(self._mode, current.fields, wanted)), changes)
         pending = _all(unit, State.PENDING, "", "", current.subject)
         large = sum(size_of(field) for field in after.values()) > FIELD_BYTES
         return Verdict(pending.outcomes, image, large)
@@ -144,6 +149,17 @@ _NOTHING: Final[list[Any]] = []
 
 def _given(value: Any) -> list[Any]:
     return _NOTHING if value is ABSENT else [value]
+
+
+def encode_changes(before: Fields, after: Fields) -> bytes:
+    """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
+    return orjson.dumps(
+        [
+            (name, list(change.path), _given(change.before), _given(change.after))
+            for name in after
+            for change in changes_between(before[name], after[name])
+        ]
+    )
 
 
 def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:

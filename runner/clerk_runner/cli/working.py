@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
 from clerk_runner.request import SourceJob
 from clerk_runner.safety import Consent
+from clerk_runner.undoing import write_undo
 
 __all__ = ["WorkOptions", "consent_of", "show_plan", "work"]
 
@@ -46,8 +47,12 @@ class WorkOptions:
     as_json: bool = False
 
 
-def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int:
-    """Run a job file, or go on with a run; returns the exit code."""
+def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, parent: str | None = None) -> int:
+    """Run a job file, or go on with a run; returns the exit code.
+
+    Args:
+        parent: the run that this one follows from.
+    """
     folder: RunFolder | None = None
     pairs, allow_outside = parse_overrides(options.overrides), options.allow_outside
     if folder_word is not None:
@@ -74,10 +79,18 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,
             max_time_s=options.max_time,
+            parent=parent,
         )
         summary = asyncio.run(run_job(request, consent_of(yes=options.yes, admin=options.admin), view()))
     finish(summary, as_json=options.as_json)
     return summary.exit
+
+
+def work_on_undo(word: str, options: WorkOptions) -> int:
+    """Take a run back, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    overrides = ("force=true",) if options.force else ()
+    return work(write_undo(run), None, replace(options, overrides=overrides), parent=run.id)
 
 
 def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: WorkOptions) -> int:
