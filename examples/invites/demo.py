@@ -195,8 +195,8 @@ class Demo:
             """It goes on with the unfinished run. Calls whose answer was lost, by the kill or by the network, are in
             doubt: were these people invited or not? Asking at once would prove nothing, because a request may still
             be under way. So they wait (two minutes, here two seconds), then Clerk's list of invitations is read, and
-            only who is not on it is invited. Further on the hour's quota is used up, and the run waits for the
-            next: "next call at". An hour lasts a minute here.""",
+            only who is not on it is invited. Further on the hour's quota is used up, and the run says
+            until when it waits for the next permit. An hour lasts a minute here.""",
         )
         self._expect(self._finish("run", JOB, "--yes"), 1)
 

@@ -35,6 +35,11 @@ class Allowance:
     subject: str | None = None
 
     @property
+    def is_quota(self) -> bool:
+        """Whether it decides the length of a job, in hours; the others are over in seconds."""
+        return self.period_s >= _HOUR_S
+
+    @property
     def rate_per_s(self) -> float:
         """Tokens a second: the window's own rate."""
         return self.allowed / self.period_s

@@ -142,6 +142,8 @@ class Blocks:
         self._jitter = jitter
         self._endpoints: dict[str, Endpoint] = {}
         self._instance_until_s = -math.inf
+        self.incidents = 0
+        """429s that no earlier one explains."""
 
     def endpoint(self, method: str, template: str, *, quota: bool) -> Endpoint:
         """The endpoint of an operation, made when it is first asked for."""
@@ -170,6 +172,7 @@ class Blocks:
         # before.
         known = now_s < endpoint.closed_until_s or (granted_at_s is not None and granted_at_s <= endpoint.incident_at_s)
         if not known:
+            self.incidents += 1
             endpoint.begin_incident(now_s)
         endpoint.refusals += 1
         endpoint.refused_at_s = now_s
@@ -193,7 +196,11 @@ class Blocks:
 
     def restore(self, endpoint: Endpoint | None, until_wall_s: float) -> None:
         """Close an endpoint (None: the whole instance) until a unix time that an earlier process learned."""
-        until_s = self._clock.now() + until_wall_s - self._clock.wall()
+        self.close_for(endpoint, until_wall_s - self._clock.wall())
+
+    def close_for(self, endpoint: Endpoint | None, left_s: float) -> None:
+        """Close an endpoint (None: the whole instance) for so many seconds, as another process learned."""
+        until_s = self._clock.now() + left_s
         if endpoint is None:
             self._close_instance(until_s)
         else:

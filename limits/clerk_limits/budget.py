@@ -4,12 +4,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
+from clerk_limits.aimd import Share
 from clerk_limits.allowance import Allowance, Usage, allowances, own_allowances
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope
 from clerk_limits.lane import Need, Scope
 from clerk_limits.options import GateOptions
 from clerk_limits.pacer import Pacer
-from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, SlidingWindow, Window
+from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, EarlyRelease, SlidingWindow, Window
 
 __all__ = ["Budget", "WindowFactory", "WindowSpec", "sliding_window"]
 
@@ -24,6 +25,9 @@ class WindowSpec(NamedTuple):
         period_s: The period.
         guard_s: Added to the period after a response.
         lost_hold_s: Added to the period where no response came.
+        quota: Whether the period is that of a quota, which outlives the machine's run.
+        share: What 429s have made of it; None where they make nothing of it.
+        early: When a slot's period begins.
     """
 
     name: str
@@ -32,6 +36,9 @@ class WindowSpec(NamedTuple):
     period_s: float
     guard_s: float
     lost_hold_s: float
+    quota: bool
+    share: Share | None
+    early: EarlyRelease
 
 
 WindowFactory = Callable[[WindowSpec], Window]
@@ -40,7 +47,14 @@ WindowFactory = Callable[[WindowSpec], Window]
 
 def sliding_window(spec: WindowSpec) -> Window:
     """A window of this process alone."""
-    return SlidingWindow(spec.allowed, spec.period_s, guard_s=spec.guard_s, lost_hold_s=spec.lost_hold_s)
+    return SlidingWindow(
+        spec.allowed,
+        spec.period_s,
+        guard_s=spec.guard_s,
+        lost_hold_s=spec.lost_hold_s,
+        share=spec.share,
+        early=spec.early,
+    )
 
 
 class Budget:
@@ -52,13 +66,28 @@ class Budget:
     Args:
         instance: Whose limits.
         options: How much of them is ours.
-        window: Makes the windows.
+        window: Makes the windows; those of the job's own limits are always this process's alone.
+        refilled: Told of a scope whose window got news from outside of this process.
+
+    Attributes:
+        share: What 429s have made of the instance's window.
+        early: When a slot's period begins in the instance's window.
     """
 
-    def __init__(self, instance: InstanceKind, options: GateOptions, window: WindowFactory) -> None:
+    def __init__(
+        self,
+        instance: InstanceKind,
+        options: GateOptions,
+        window: WindowFactory,
+        refilled: Callable[[Scope], None],
+    ) -> None:
         self._options = options
         self._window = window
+        self._refilled = refilled
         self._allowances = {entry.name: entry for entry in allowances(instance, options)}
+        instance_limit = self._allowances[LimitScope.INSTANCE.value]
+        self.share = Share(instance_limit.period_s / options.speed)
+        self.early = EarlyRelease(None if options.early_release_s is None else options.early_release_s / options.speed)
         self._scopes = {
             entry.name: self._scope(entry, None) for entry in self._allowances.values() if entry.subject is None
         }
@@ -105,6 +134,20 @@ class Budget:
         known = [limit for limit in limits if not limit.per_subject or (limit.name, subject) in self._subjects]
         return self.needs(known, subject, items, spare, now_s)
 
+    def items_free(self, now_s: float) -> int:
+        """Items that the job's own limits have room for now, at least 0; ask `counts_items` first."""
+        return max(0, min(scope.window.free(now_s) for scope in self._own))
+
+    def items_free_at(self, now_s: float, items: int) -> float | None:
+        """When they have room for so many if nobody takes one before; None while open permits decide."""
+        latest_s = now_s
+        for scope in self._own:
+            when_s = scope.next_at(now_s, items, 0)
+            if when_s is None:
+                return None
+            latest_s = max(latest_s, when_s)
+        return latest_s
+
     def charge(self, name: str, ended_at_s: Iterable[float]) -> None:
         """Count permits that an earlier process spent.
 
@@ -126,7 +169,7 @@ class Budget:
                 if entry.subject is None
                 else [scope for (name, _), scope in self._subjects.items() if name == entry.name]
             )
-            used = max((scope.window.allowed - scope.window.free(now_s) for scope in scopes), default=0)
+            used = max((scope.window.used(now_s) for scope in scopes), default=0)
             rows.append(
                 Usage(
                     name=entry.name,
@@ -146,17 +189,29 @@ class Budget:
         return {name: entry.describe() for name, entry in self._allowances.items()}
 
     def _scope(self, entry: Allowance, subject: str | None) -> Scope:
-        speed = self._options.speed
-        spec = WindowSpec(
-            name=entry.name,
+        general = entry.name == LimitScope.INSTANCE.value
+        spec = self.spec(entry.name, subject)
+        pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
+        make = sliding_window if entry.permits is None else self._window
+        scope = Scope(entry.name, make(spec), pacer, general=general)
+        scope.window.watch(lambda: self._refilled(scope))
+        return scope
+
+    def spec(self, name: str, subject: str | None = None) -> WindowSpec:
+        """What the window of a limit is made from."""
+        entry, speed = self._allowances[name], self._options.speed
+        general = name == LimitScope.INSTANCE.value
+        return WindowSpec(
+            name=name,
             subject=subject,
             allowed=entry.allowed,
             period_s=entry.period_s / speed,
             guard_s=DEFAULT_GUARD_S / speed,
             lost_hold_s=DEFAULT_LOST_HOLD_S / speed,
+            quota=entry.is_quota,
+            share=self.share if general else None,
+            early=self.early if general else EarlyRelease(),
         )
-        pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * speed)
-        return Scope(entry.name, self._window(spec), pacer, general=entry.name == LimitScope.INSTANCE.value)
 
     def _subject_scope(self, limit: DocumentedLimit, subject: str, now_s: float) -> Scope:
         key = (limit.name, subject)
@@ -173,7 +228,7 @@ class Budget:
         """Forget up to two idle subjects: more than come in, so their number follows those in use."""
         for _ in range(min(2, len(self._subjects))):
             key, scope = next(iter(self._subjects.items()))
-            if scope.lanes or scope.window.free(now_s) < scope.window.allowed:
+            if scope.lanes or not scope.window.idle(now_s):
                 self._subjects.move_to_end(key)
             else:
                 del self._subjects[key]

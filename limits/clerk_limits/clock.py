@@ -15,9 +15,10 @@ import selectors
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from pathlib import Path
 from typing import Any, Protocol, TypeVar, TypeVarTuple, Unpack
 
-__all__ = ["Clock", "LoopClock", "VirtualClock", "VirtualTimeLoop", "run_virtual"]
+__all__ = ["Clock", "LoopClock", "VirtualClock", "VirtualTimeLoop", "boot_id", "run_virtual"]
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -25,7 +26,25 @@ _Ts = TypeVarTuple("_Ts")
 _THREAD_PATIENCE_S = 0.1
 """Real seconds that a worker thread is given to report back before virtual time jumps past it."""
 
+_JOB_PATIENCE_S = 10.0
+"""The same for a job in an executor, which is known to end: only a stuck one is overtaken."""
+
+_BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
 _RESOLUTION_S = time.get_clock_info("monotonic").resolution
+
+
+def boot_id() -> str:
+    """A word that is the same for every process until the machine is booted again.
+
+    Where the system has none, the moment of the boot serves, in minutes: a wall clock that is set then looks like
+    a boot, which costs a wait and never a limit.
+    """
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return f"booted-{round((time.time() - time.clock_gettime(_BOOTTIME)) / 60)}"
 
 
 class Clock(Protocol):
@@ -37,6 +56,10 @@ class Clock(Protocol):
 
     def wall(self) -> float:
         """Seconds since 1970-01-01 UTC: comparable between processes, and may jump either way."""
+        ...
+
+    def boot(self) -> float:
+        """Seconds since the machine was booted, sleep included: comparable between processes until the next boot."""
         ...
 
     async def sleep(self, delay_s: float) -> None:
@@ -69,6 +92,10 @@ class LoopClock:
         """Seconds since 1970-01-01 UTC, as the machine believes."""
         return time.time()
 
+    def boot(self) -> float:
+        """Seconds since the machine was booted, sleep included where the system tells."""
+        return time.clock_gettime(_BOOTTIME)
+
     async def sleep(self, delay_s: float) -> None:
         """Let `delay_s` seconds pass."""
         await asyncio.sleep(delay_s)
@@ -99,29 +126,33 @@ class VirtualClock(LoopClock):
         """Seconds since 1970-01-01 UTC in the virtual calendar."""
         return self._start_wall_s + self.now()
 
+    def boot(self) -> float:
+        """Seconds of virtual time."""
+        return self.now()
+
 
 class _JumpingSelector(selectors.DefaultSelector):
     """A selector that never waits for time: where a loop would sleep, it moves the loop's clock instead."""
 
-    def __init__(self, jump: Callable[[float], None], threads_in_play: Callable[[], bool]) -> None:
+    def __init__(self, jump: Callable[[float], None], patience_s: Callable[[], float]) -> None:
         super().__init__()
         self._jump = jump
-        self._threads_in_play = threads_in_play
+        self._patience_s = patience_s
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Ready events; without any, time passes at once and the answer is empty."""
         if timeout is not None and timeout <= 0:
             self._jump(0.0)
             return super().select(0)
-        threads = self._threads_in_play()
-        ready = super().select(_THREAD_PATIENCE_S if threads else 0)
+        patience_s = self._patience_s()
+        ready = super().select(patience_s)
         if ready:
             return ready
         if timeout is not None:
             self._jump(timeout)
             return []
         # The loop's own wake-up pipe is always registered; alone, nobody is left who could write to it.
-        if not threads and len(self.get_map()) <= 1:
+        if not patience_s and len(self.get_map()) <= 1:
             raise RuntimeError(
                 "virtual time stands still: every task waits and no timer is set, so nothing can happen; "
                 "look for a future that nobody completes (worker threads need run_virtual(..., threads=True))"
@@ -133,9 +164,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop that jumps to its next timer whenever nothing is ready.
 
     `time()` starts at 0.0 and moves only by such jumps, so a program's timing is exact and repeatable. While
-    a job is in an executor (or always, with `threads=True`, for threads that report by
-    `call_soon_threadsafe`) the loop waits 0.1 s of real time before a jump, so that a thread's answer is not
-    overtaken by a time-out.
+    a job is in an executor the loop waits for it, and with `threads=True`, for threads that report by
+    `call_soon_threadsafe`, 0.1 s of real time before each jump, so that a thread's answer is not overtaken by
+    a time-out.
 
     Args:
         threads: Worker threads of your own are in play.
@@ -148,7 +179,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._virtual_now_s = 0.0
         self._foreign_threads = threads
         self._executor_jobs = 0
-        super().__init__(_JumpingSelector(self._jump, self._threads_in_play))
+        super().__init__(_JumpingSelector(self._jump, self._patience_s))
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -175,8 +206,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _executor_job_done(self, _: asyncio.Future[Any]) -> None:
         self._executor_jobs -= 1
 
-    def _threads_in_play(self) -> bool:
-        return self._foreign_threads or self._executor_jobs > 0
+    def _patience_s(self) -> float:
+        """Real seconds to wait for threads before a jump; 0.0 where none is in play."""
+        if self._executor_jobs:
+            return _JOB_PATIENCE_S
+        return _THREAD_PATIENCE_S if self._foreign_threads else 0.0
 
     def _jump(self, delay_s: float) -> None:
         now_s = self._virtual_now_s + delay_s

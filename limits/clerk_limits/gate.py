@@ -4,20 +4,21 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from clerk_limits.aimd import Shrunk, factor_at
 from clerk_limits.allowance import Usage
 from clerk_limits.block import EVERY_OPERATION, Blocks, Endpoint
-from clerk_limits.budget import Budget, WindowFactory, sliding_window
+from clerk_limits.budget import Budget, WindowFactory, WindowSpec, sliding_window
 from clerk_limits.clock import Clock
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope, limits_for
 from clerk_limits.lane import Lane, Scope
 from clerk_limits.options import GateOptions
 from clerk_limits.permit import Ending, Permit
 from clerk_limits.turnstile import Turnstile
-from clerk_limits.window import Slot
+from clerk_limits.window import Slot, Window
 
-__all__ = ["Gate", "GateOptions", "Permit"]
+__all__ = ["Gate", "GateOptions", "Permit", "SharedLedger"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,26 @@ class _LaneKey(NamedTuple):
     spare: int
 
 
+class SharedLedger(Protocol):
+    """What a gate asks of the ledger that processes share, see `clerk_limits.ledger`."""
+
+    def window(self, spec: WindowSpec) -> Window:
+        """A window of the ledger."""
+        ...
+
+    def listen(self, listener: "Gate") -> None:
+        """Tell this gate what other processes learn, and what is known already."""
+        ...
+
+    def block(self, operation: str, left_s: float) -> None:
+        """Close an operation for every process."""
+        ...
+
+    def shrink(self, scope: str, period_s: float) -> None:
+        """Shrink everybody's share of a window."""
+        ...
+
+
 class Gate:
     """Permits for the calls of one process to one instance, on one event loop.
 
@@ -48,6 +69,7 @@ class Gate:
         options: How much of them is ours.
         clock: Time; virtual time for plans and tests.
         window: Makes the windows; in memory unless told otherwise.
+        ledger: Shares windows, blocks and the share with other processes; makes the windows itself then.
         jitter: Random numbers from 0 to 1 for the end of a block.
 
     Example:
@@ -72,15 +94,20 @@ class Gate:
         clock: Clock,
         *,
         window: WindowFactory = sliding_window,
+        ledger: SharedLedger | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._instance = instance
         self._clock = clock
-        self._budget = Budget(instance, options, window)
+        self._ledger = ledger
         self._blocks = Blocks(clock, options.speed, jitter)
         self._turnstile = Turnstile(clock)
+        make = window if ledger is None else ledger.window
+        self._budget = Budget(instance, options, make, self._turnstile.refilled)
         self._routes: dict[tuple[str, str], _Route] = {}
         self._lanes: dict[_LaneKey, Lane] = {}
+        if ledger is not None:
+            ledger.listen(self)
 
     async def acquire(
         self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
@@ -101,6 +128,7 @@ class Gate:
         Raises:
             ValueError: When a subject is needed and missing, a number is negative, or the call can never
                 pass.
+            LedgerError: The ledger cannot be used any more, so nothing may be sent.
         """
         route = self._route(method, template)
         key = self._key(route, subject, items, spare)
@@ -144,8 +172,45 @@ class Gate:
             Seconds from now for which the endpoint stays closed.
         """
         granted_at_s = None if permit is None else permit.granted_at_s
-        endpoint = self._route(method, template).endpoint
-        return self._blocks.throttled(endpoint, retry_after=retry_after, date=date, granted_at_s=granted_at_s)
+        route = self._route(method, template)
+        incidents = self._blocks.incidents
+        left_s = self._blocks.throttled(route.endpoint, retry_after=retry_after, date=date, granted_at_s=granted_at_s)
+        self._budget.early.switch_off()
+        if self._ledger is not None:
+            for operation, until_s in self.blocked_until().items():
+                self._ledger.block(operation, until_s - self._clock.wall())
+        if self._blocks.incidents > incidents and not route.quota:
+            self._shrink()
+        return left_s
+
+    def _shrink(self) -> None:
+        """A 429 of the burst limits: somebody else spends from the same window, so leave more of it."""
+        share = self._budget.share
+        share.shrink(self._clock.now())
+        if self._ledger is not None:
+            self._ledger.shrink(LimitScope.INSTANCE.value, share.period_s)
+
+    @property
+    def share_left(self) -> float:
+        """The part of the job's share of the instance's window that 429s have left it, 1.0 for all of it."""
+        share = self._budget.share
+        return factor_at(share.state, self._clock.now(), share.period_s)
+
+    def heard_block(self, operation: str, left_s: float) -> None:
+        """Another process learned that an operation is closed for so many seconds."""
+        self._blocks.close_for(self._endpoint_of(operation), left_s)
+
+    def heard_share(self, state: Shrunk) -> None:
+        """Another process may have shrunk the share of the instance's window."""
+        self._budget.share.state = state
+
+    def fail(self, error: BaseException) -> None:
+        """Nobody counts any more what is sent, so nobody gets a permit any more."""
+        self._turnstile.fail(error, self._lanes.values())
+
+    def window_spec(self, limit_name: str) -> WindowSpec:
+        """What the window of a limit is made from; for charging a ledger."""
+        return self._budget.spec(limit_name)
 
     def blocked_until(self) -> dict[str, float]:
         """Unix time at which each closed operation opens, by `"POST /invitations"`; `"*"` is them all."""
@@ -157,13 +222,7 @@ class Gate:
         Raises:
             ValueError: When the name is neither `"*"` nor a method and a path template.
         """
-        if operation == EVERY_OPERATION:
-            self._blocks.restore(None, until_wall_s)
-            return
-        method, _, template = operation.partition(" ")
-        if not template.startswith("/"):
-            raise ValueError(f"{operation!r} names no operation; write it as 'POST /invitations', or '*' for all")
-        self._blocks.restore(self._route(method, template).endpoint, until_wall_s)
+        self._blocks.restore(self._endpoint_of(operation), until_wall_s)
 
     def charge(self, limit_name: str, released_at_wall_s: Iterable[float]) -> None:
         """Count permits that an earlier process spent, so that a restart does not spend a quota twice.
@@ -201,6 +260,30 @@ class Gate:
             latest_s = max(latest_s, when_s)
         return latest_s - now_s
 
+    def items_free(self) -> int:
+        """Items that `per_hour` and `per_day` both have room for now.
+
+        Raises:
+            ValueError: When the job has neither, so that no number would be true.
+        """
+        self._require_own()
+        return self._budget.items_free(self._clock.now())
+
+    def items_free_in(self, items: int) -> float | None:
+        """Seconds until they have room for so many items if nobody takes one before; None as in `next_in`.
+
+        Raises:
+            ValueError: When the job has neither.
+        """
+        self._require_own()
+        now_s = self._clock.now()
+        when_s = self._budget.items_free_at(now_s, items)
+        return None if when_s is None else when_s - now_s
+
+    def _require_own(self) -> None:
+        if not self._budget.counts_items:
+            raise ValueError("the job has no per_hour and no per_day, so nothing counts items")
+
     def usage(self) -> list[Usage]:
         """How much of every limit is out now; a row for each limit of the instance, the job's own last."""
         now_s = self._clock.now()
@@ -223,6 +306,15 @@ class Gate:
         """
         lines = self._budget.describe()
         return [f"{name}: {line}" for name, line in lines.items() if names is None or name in names]
+
+    def _endpoint_of(self, operation: str) -> Endpoint | None:
+        """The endpoint that an operation's name means; None for the whole instance."""
+        if operation == EVERY_OPERATION:
+            return None
+        method, _, template = operation.partition(" ")
+        if not template.startswith("/"):
+            raise ValueError(f"{operation!r} names no operation; write it as 'POST /invitations', or '*' for all")
+        return self._route(method, template).endpoint
 
     def _route(self, method: str, template: str) -> _Route:
         route = self._routes.get((method, template))

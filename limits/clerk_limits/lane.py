@@ -68,8 +68,16 @@ class Scope(Place):
 
     def next_at(self, now_s: float, amount: int, spare: int) -> float | None:
         """When window and bucket both have `amount`: `now_s`, later, or None while open permits decide."""
-        window_at = self.window.next_at(now_s, amount + spare)
+        window_at = self.window.next_at(now_s, amount, spare)
         return None if window_at is None else max(window_at, self.pacer.next_at(now_s, amount))
+
+    def short(self, now_s: float, amount: int, spare: int) -> tuple[bool, float | None]:
+        """Whether a waiter cannot have `amount` now and, if so, when to look again (None: that will be told)."""
+        window_at = self.window.next_at(now_s, amount, spare)
+        if window_at is not None and window_at <= now_s:
+            paced_at = self.pacer.next_at(now_s, amount)
+            return paced_at > now_s, paced_at
+        return True, self.window.want(now_s, amount, spare)
 
     def take(self, now_s: float, amount: int) -> Slot:
         """Take from both; the caller has seen that `next_at` is now."""
@@ -171,7 +179,7 @@ class Lane:
                 spare <= need.spare and lane.ticket < ticket for lane, spare in scope.claims.items()
             ):
                 return index, None
-            when = scope.next_at(now_s, need.amount, need.spare)
-            if when is None or when > now_s:
+            is_short, when = scope.short(now_s, need.amount, need.spare)
+            if is_short:
                 return index, when
         return None

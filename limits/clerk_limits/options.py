@@ -20,6 +20,9 @@ class GateOptions:
         quota_share: Of hourly quotas, above 0 and up to 1: the application invites people too.
         per_hour: Items (not calls) in any hour, at least 1; None means no limit of our own.
         per_day: Items in any 24 hours, at least 1; None means no limit of our own.
+        early_release_s: Count a slot of the instance's window from so many seconds after its send at the
+            latest, instead of from the response: for slow list calls on steady networks. A 429 switches it
+            off. None: strict.
         speed: For rehearsals: divides every period, guard, hold and backoff of ours, never a Retry-After.
 
     Raises:
@@ -38,6 +41,7 @@ class GateOptions:
     quota_share: float = 0.9
     per_hour: int | None = None
     per_day: int | None = None
+    early_release_s: float | None = None
     speed: float = 1.0
 
     def __post_init__(self) -> None:
@@ -47,6 +51,8 @@ class GateOptions:
         for name, items in (("per_hour", self.per_hour), ("per_day", self.per_day)):
             if items is not None and items < 1:
                 raise ValueError(f"{name} must be at least 1, not {items}")
+        if self.early_release_s is not None and not 0 < self.early_release_s <= 10:
+            raise ValueError(f"early_release must be above 0 and at most 10 s, not {self.early_release_s}")
         if not (math.isfinite(self.speed) and self.speed > 0):
             raise ValueError(f"speed must be above 0, not {self.speed}")
 

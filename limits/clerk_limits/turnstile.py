@@ -16,6 +16,7 @@ something specific are parked there and not looked at until it changes; one time
 import heapq
 import math
 from asyncio import TimerHandle
+from collections.abc import Iterable
 from itertools import count
 
 from clerk_limits.clock import Clock
@@ -42,9 +43,16 @@ class Turnstile:
         self._wakes: list[tuple[float, int, Place]] = []
         self._wake_order = count()
         self._timer: TimerHandle | None = None
+        self._failure: BaseException | None = None
 
     def enter(self, lane: Lane) -> Waiter:
-        """Join a lane's end; the waiter has `taken` at once if nothing stands in its way."""
+        """Join a lane's end; the waiter has `taken` at once if nothing stands in its way.
+
+        Raises:
+            Exception: What `fail` was told.
+        """
+        if self._failure is not None:
+            raise self._failure
         waiter = Waiter(next(self._tickets))
         lane.waiters[waiter.ticket] = waiter
         if not lane.in_line and lane.parked_at is None:
@@ -71,6 +79,23 @@ class Turnstile:
                 look = True
         if look and self._line:
             self._sweep()
+
+    def refilled(self, scope: Scope) -> None:
+        """Permits came to this scope from outside, or it is known now when they will."""
+        if scope.parked:
+            self._wake(scope)
+        elif not scope.general:
+            return
+        if self._line:
+            self._sweep()
+
+    def fail(self, error: BaseException, lanes: Iterable[Lane]) -> None:
+        """Nobody goes through any more: whoever waits in `lanes`, and whoever comes, gets this error."""
+        self._failure = self._failure or error
+        for lane in lanes:
+            for waiter in lane.waiters.values():
+                if waiter.future is not None and not waiter.future.done():
+                    waiter.future.set_exception(self._failure)
 
     def _line_up(self, lane: Lane, ticket: int) -> None:
         lane.in_line = True
@@ -106,7 +131,7 @@ class Turnstile:
         if shortage is None:
             head.taken = tuple([(need.scope, need.scope.take(now_s, need.amount)) for need in lane.needs])
             del lane.waiters[head.ticket]
-            if head.future is not None:
+            if head.future is not None and not head.future.done():
                 head.future.set_result(None)
             return
         index, when_s = shortage

@@ -11,10 +11,13 @@ fast one arrive closer together than a period.
 """
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["DEFAULT_GUARD_S", "DEFAULT_LOST_HOLD_S", "SlidingWindow", "Slot", "Window"]
+from clerk_limits.aimd import Share
+
+__all__ = ["DEFAULT_GUARD_S", "DEFAULT_LOST_HOLD_S", "EarlyRelease", "SlidingWindow", "Slot", "Window"]
 
 DEFAULT_GUARD_S = 0.020
 """Seconds added to every period: clocks tie, floats round, and the server's clock is not ours."""
@@ -36,6 +39,36 @@ class Slot:
     taken_at_s: float
 
 
+class EarlyRelease:
+    """When a slot's period begins to run: with the response, or a little after the send where that is earlier.
+
+    Strict (the response) holds under any latency. Early (so many seconds after the send) holds where a request
+    arrives within that time, and uses more of the window where answers are slow.
+
+    Args:
+        after_send_s: Seconds after the send; None for strict.
+
+    Example:
+        >>> early = EarlyRelease(0.25)
+        >>> early.head_start(taken_at_s=10.0, now_s=11.5), early.head_start(taken_at_s=10.0, now_s=10.1)
+        (1.25, 0.0)
+        >>> early.switch_off()
+        >>> early.head_start(taken_at_s=10.0, now_s=11.5)
+        0.0
+    """
+
+    def __init__(self, after_send_s: float | None = None) -> None:
+        self._after_send_s = after_send_s
+
+    def head_start(self, taken_at_s: float, now_s: float) -> float:
+        """Seconds by which the period of a slot that is settled now began before now."""
+        return 0.0 if self._after_send_s is None else max(0.0, now_s - taken_at_s - self._after_send_s)
+
+    def switch_off(self) -> None:
+        """Be strict from now on."""
+        self._after_send_s = None
+
+
 class Window(Protocol):
     """What a gate asks of a window; all times are seconds on the loop's clock and never go back.
 
@@ -52,8 +85,24 @@ class Window(Protocol):
         """Permits to be had this instant; below zero where more was charged than is allowed."""
         ...
 
-    def next_at(self, now_s: float, amount: int = 1) -> float | None:
-        """When `amount` permits are free if nobody takes one; None while that depends on open slots."""
+    def used(self, now_s: float) -> int:
+        """Permits that are out, open or held, as far as is known."""
+        ...
+
+    def idle(self, now_s: float) -> bool:
+        """Whether nothing would be lost if this window were forgotten."""
+        ...
+
+    def next_at(self, now_s: float, amount: int = 1, spare: int = 0) -> float | None:
+        """When `amount` permits beside `spare` are free if nobody takes one; None while that is not known."""
+        ...
+
+    def want(self, now_s: float, amount: int, spare: int) -> float | None:
+        """Somebody waits for so many: when to look again; None where a slot's end or `watch` will tell."""
+        ...
+
+    def watch(self, refilled: Callable[[], None]) -> None:
+        """Call `refilled` whenever permits came, or were refused, from outside of this process."""
         ...
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
@@ -88,6 +137,8 @@ class SlidingWindow:
         period_s: Seconds of the period, above 0.
         guard_s: Seconds added to the period, see `DEFAULT_GUARD_S`.
         lost_hold_s: Seconds added where no response came, see `DEFAULT_LOST_HOLD_S`.
+        share: What 429s have made of the window; None where they make nothing of it.
+        early: When a slot's period begins; strict unless told otherwise.
 
     Raises:
         ValueError: For a window that could never let anything through, or everything.
@@ -112,6 +163,8 @@ class SlidingWindow:
         *,
         guard_s: float = DEFAULT_GUARD_S,
         lost_hold_s: float = DEFAULT_LOST_HOLD_S,
+        share: Share | None = None,
+        early: EarlyRelease | None = None,
     ) -> None:
         if allowed < 1 or not period_s > 0 or guard_s < 0 or lost_hold_s < 0:
             raise ValueError(
@@ -119,6 +172,8 @@ class SlidingWindow:
                 f"(guard {guard_s} s, hold {lost_hold_s} s)"
             )
         self._allowed = allowed
+        self._share = share
+        self._early = early or EarlyRelease()
         self._after_response_s = period_s + guard_s
         self._after_loss_s = period_s + max(lost_hold_s, guard_s)
         self._open = 0
@@ -132,15 +187,24 @@ class SlidingWindow:
         return self._allowed
 
     def free(self, now_s: float) -> int:
-        """Permits to be had this instant."""
+        """Permits to be had this instant; below zero where more is out than the share allows now."""
+        allowed = self._allowed if self._share is None else self._share.of(self._allowed, now_s)
+        return allowed - self.used(now_s)
+
+    def used(self, now_s: float) -> int:
+        """Permits that are out, open or held."""
         returns = self._returns
         while returns and returns[0][0] <= now_s:
             self._held -= heapq.heappop(returns)[1]
-        return self._allowed - self._open - self._held
+        return self._open + self._held
 
-    def next_at(self, now_s: float, amount: int = 1) -> float | None:
-        """When `amount` permits are free if nobody takes one before; None while it depends on open slots."""
-        missing = amount - self.free(now_s)
+    def idle(self, now_s: float) -> bool:
+        """Whether every permit is free."""
+        return self.used(now_s) == 0
+
+    def next_at(self, now_s: float, amount: int = 1, spare: int = 0) -> float | None:
+        """When `amount` permits beside `spare` are free if nobody takes one; None while open slots decide."""
+        missing = amount + spare - self.free(now_s)
         if missing <= 0:
             return now_s
         if missing == 1 and self._returns:
@@ -150,6 +214,13 @@ class SlidingWindow:
             if missing <= 0:
                 return when
         return None
+
+    def want(self, now_s: float, amount: int, spare: int) -> float | None:
+        """When to look again: as `next_at`, since nobody else takes from this window."""
+        return self.next_at(now_s, amount, spare)
+
+    def watch(self, refilled: Callable[[], None]) -> None:
+        """Nothing comes from outside."""
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
         """Take `amount` permits, all or none.
@@ -163,8 +234,9 @@ class SlidingWindow:
         return Slot(amount, now_s)
 
     def settle(self, slot: Slot, now_s: float) -> None:
-        """A response came: free again `period + guard` from now."""
-        self._hold(slot, now_s + self._after_response_s)
+        """A response came: free again `period + guard` from then."""
+        head_start_s = self._early.head_start(slot.taken_at_s, now_s)
+        self._hold(slot, now_s + self._after_response_s - head_start_s)
 
     def lose(self, slot: Slot, now_s: float) -> None:
         """No response will come: free again `period + lost_hold` from now."""

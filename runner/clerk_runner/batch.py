@@ -1,4 +1,4 @@
-"""One run of a job that writes, from the loaded job file to the summary.
+"""One run of an invitation job, from the loaded job file to the summary.
 
 The order is that of the exit codes: what the user has to mend (2), key and scopes (3), the input (2), the question (3),
 and only then the first write.
@@ -19,22 +19,24 @@ import msgspec
 from clerk_jobs.call import State
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
-from clerk_limits.gate import Gate
+from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
-from clerk_runner.errors import LeftEarly, RunnerError
+from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
-from clerk_runner.identity import identify
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
-from clerk_runner.logs import Log, open_log, silent_log
-from clerk_runner.planner import DEFAULT_LATENCY_S, most_items
-from clerk_runner.preview import Known, build_preview
+from clerk_runner.landing import landing_s, told_or_left
+from clerk_runner.leaving import left_early
+from clerk_runner.logs import Log, open_log
+from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
@@ -65,7 +67,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
                     return await _Run(request, kind, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt):
             if interrupts.received is None:
                 raise
             said = (
@@ -104,23 +106,28 @@ class _Run:
         self._kind = kind
         self._screener: Screens | None = None
         self._clock = LoopClock()
-        self._gate = Gate(self._credentials.key.kind, request.gate_options, self._clock)
         self._began = time.monotonic()
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
         fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
-        async with Client(self._credentials, self._job.api_version) as client:
-            exchange = Exchange(client, self._gate, self._clock, log=silent_log(), speed=self._credentials.speed)
-            instance = await identify(exchange, self._credentials)
-            choice = self._choose(self._facts(instance, fingerprint))
+        options = AccountOptions(
+            gate=self._request.gate_options,
+            label=f"job {self._job.name}",
+            invites=self._kind.invites,
+        )
+        async with (
+            Client(self._credentials, self._job.api_version) as client,
+            open_account(client, self._request.state, self._clock, options) as account,
+        ):
+            choice = self._choose(self._facts(account.instance, fingerprint))
             if choice.action == "repeat":
                 return repeated(choice.folder)
             try:
                 if choice.action == "new" and self._job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
-                return await self._work_on(choice, instance, exchange, fingerprint)
+                return await self._work_on(choice, account, fingerprint)
             finally:
                 choice.folder.release()
 
@@ -148,7 +155,11 @@ class _Run:
         request = self._request
         if request.folder is None:
             return choose(
-                request.state, wanted, fresh=request.fresh, accept_changes=request.accept_changes, once=self._kind.once
+                request.state,
+                wanted,
+                fresh=request.fresh,
+                accept_changes=request.accept_changes,
+                once=self._kind.once,
             )
         return choose_named(
             request.state,
@@ -158,16 +169,15 @@ class _Run:
             reopen=request.unresolved is not None,
         )
 
-    async def _work_on(self, choice: Choice, instance: str, exchange: Exchange, fingerprint: str) -> Summary:
-        folder = choice.folder
+    async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
+        folder, exchange, instance = choice.folder, account.exchange, account.instance
         log, log_file = open_log(folder.log_path, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
-            exchange.attach(log, lambda blocks: journal.put(blocks=blocks))
+            exchange.attach(log)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
-            past.charge(self._gate)
-            await self._restore(journal)
+            past.charge(exchange.gate)
             await self._take_in(choice, journal, exchange, log)
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
@@ -181,7 +191,8 @@ class _Run:
                 latency_s=latency_s,
                 notes=self._kind.notes(self._screener),
             )
-            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, past, known))
+            standing = Standing(past, out_now(account.folder))
+            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
                 self._ask(choice)
             if choice.action == "change":
@@ -208,12 +219,6 @@ class _Run:
         kept = msgspec.structs.replace(new, id=old.id, created_ms=old.created_ms, parent=old.parent)
         write_private(folder.path / "run.json", msgspec.json.format(msgspec.json.encode(kept)))
 
-    async def _restore(self, journal: Journal) -> None:
-        """Blocks after a 429 hold across restarts."""
-        for operation, until_s in (await journal.get("blocks") or {}).items():
-            if until_s > self._clock.wall():
-                self._gate.restore_block(operation, until_s)
-
     async def _take_in(self, choice: Choice, journal: Journal, exchange: Exchange, log: Log) -> None:
         """Bring the journal to where sending may begin: every row known, and every known address settled."""
         state = await journal.get("state") or "planned"
@@ -234,7 +239,23 @@ class _Run:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
         if change or state == "planned" or self._kind.rereads:
+            if self._kind.once:
+                await self._outlast_others(choice.folder, journal)
             await self._screen(journal, exchange, log)
+
+    async def _outlast_others(self, folder: RunFolder, journal: Journal) -> None:
+        """Wait until nothing that a run left behind had under way can arrive; looking people up before would err."""
+        left_s = landing_s(
+            self._request.state,
+            folder,
+            self._clock.wall(),
+            quarantine_s=self._job.reconcile.quarantine,
+            speed=self._credentials.speed,
+        )
+        if left_s > 0:
+            told = told_or_left(left_s, self._clock.wall(), self._request.max_wait_s, self._time_left())
+            pending = (await journal.counts())[State.PENDING]
+            await self._followed(self._clock.sleep(left_s), lambda: Progress("waiting", 0, pending, told))
 
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
@@ -244,20 +265,20 @@ class _Run:
         await self._followed(
             screener.run(),
             lambda: Progress(self._kind.words.checking, min(screener.screened, pending), pending),
-            self._watch_reads(),
+            self._watch_reads(exchange),
         )
 
-    async def _watch_reads(self) -> None:
+    async def _watch_reads(self, exchange: Exchange) -> None:
         """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s, hint = self._request.max_wait_s, "run the same command again to go on"
+        max_wait_s = self._request.max_wait_s
         while True:
             left_s = self._time_left()
             if left_s is not None and left_s <= 0:
-                raise LeftEarly("the time given with --max-time is over", code="left_early", hint=hint)
-            blocked = self._gate.blocked_until().items()
+                raise left_early("the time given with --max-time is over")
+            blocked = exchange.gate.blocked_until().items()
             until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
             if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise LeftEarly("a list is closed for longer than --max-wait", code="left_early", hint=hint)
+                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
             await self._clock.sleep(WATCH_S)
 
     def _time_left(self) -> float | None:
@@ -275,15 +296,17 @@ class _Run:
             exchange=exchange,
             work=self._kind.work,
             payloads=self._kind.payloads(self._source, journal.path),
-            counts=counts,
             feed=self._kind.feed(journal, counts[State.PENDING]),
+            sizes=CallSizes(
+                self._kind.work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options
+            ),
+            counts=counts,
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
                 stop_after=self._job.errors.stop_after,
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._credentials.speed,
-                most_items=most_items(self._request.gate_options),
             ),
             log=log,
         )

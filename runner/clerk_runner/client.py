@@ -26,6 +26,7 @@ from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
 from clerk_runner.credentials import Credentials
+from clerk_runner.logs import redact
 
 __all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify"]
 
@@ -236,11 +237,12 @@ def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
+    """An error for reports and logs: in one line, and without the addresses that Clerk repeats in some messages."""
     code, meta = one.get("code"), one.get("meta")
     message = one.get("long_message") or one.get("message") or ""
     return Problem(
         code[:MAX_CODE] if isinstance(code, str) and code else "unknown",
-        str(message)[:MAX_MESSAGE],
+        redact(" ".join(str(message).split()))[:MAX_MESSAGE],
         meta if isinstance(meta, Mapping) else {},
     )
 

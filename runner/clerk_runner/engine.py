@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import datetime
+import math
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,23 +24,31 @@ from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Safety, Stat
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Permit
-from clerk_runner.errors import LeftEarly, RunnerError, StoppedError
+from clerk_runner.call_size import RESERVE, CallSizes
+from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent, fatal_error
 from clerk_runner.feed import Feed, Feeding
 from clerk_runner.journal import Doubt, Intent, Journal, OpenItem
+from clerk_runner.leaving import left_early
 from clerk_runner.logs import Log
 from clerk_runner.work import Payloads, Work
 
-__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "RESERVE", "Engine", "EngineOptions", "Status"]
+__all__ = ["DOUBTS_IN_A_ROW", "DOUBTS_PER_ITEM", "Engine", "EngineOptions", "Status"]
 
 INTENT_LIFE_S = 5.0
 """Longest time between an intent and its send."""
+LONGEST_SLEEP_S = 30.0
+"""Longest time without a look: the machine may have slept, and its clock may have been set."""
+LOOK_S = 1.0
+"""Time between two looks at what others may change without a word."""
+WATCH_S = 0.25
+"""Time between two looks at whether the run has to leave early."""
+ANYBODY = ""
+"""A subject whose own window is free, to ask what the others would let through."""
 DOUBTS_IN_A_ROW = 3
 """Lost answers after which a lane waits until one of them is settled."""
 DOUBTS_PER_ITEM = 5
 """How often one item may get into doubt before a person has to look at it."""
-RESERVE = 5
-"""Permits of the single lane's hour that are kept for re-sends while the bulk lane has work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,6 @@ class EngineOptions:
         stop_after: how many failed items stop the run.
         max_wait_s: leave when the next permit is further away.
         max_time_s: leave after this long.
-        most_items: most items in one call; None where the lanes alone say how many.
         drain_s: how long calls in flight may take to end once the run is leaving.
     """
 
@@ -61,7 +68,6 @@ class EngineOptions:
     max_wait_s: float | None = None
     max_time_s: float | None = None
     speed: float = 1.0
-    most_items: int | None = None
     drain_s: float = 30.0
 
 
@@ -90,6 +96,7 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
+        sizes: how many items a call may carry; it asks the exchange's gate.
         feed: which items are next; None takes them one by one, by group.
     """
 
@@ -100,6 +107,7 @@ class Engine:
         exchange: Exchange,
         work: Work,
         payloads: Payloads,
+        sizes: CallSizes,
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
@@ -111,6 +119,7 @@ class Engine:
         self._clock: Clock = exchange.clock
         self._work = work
         self._payloads = payloads
+        self._sizes = sizes
         self._options = options
         self._feed: Feeding = Feed(journal, counts[State.PENDING]) if feed is None else feed
         self._workers = sum(lane.at_once for lane in work.lanes)
@@ -125,6 +134,7 @@ class Engine:
         self._monotonic_due: dict[int, float] = {}
         self._checking_at: float | None = None
         self._waiting: dict[str, float | None] = {}
+        """When each worker that waits will have its permit, on the loop's clock; None where nobody knows."""
         self._idle: set[str] = set()
         self._changed = asyncio.Event()
         self._draining = asyncio.Event()
@@ -134,14 +144,15 @@ class Engine:
 
     def status(self) -> Status:
         """A snapshot for people."""
-        waits = [wait for wait in self._waiting.values() if wait is not None]
+        permit_at = min((at for at in self._waiting.values() if at is not None), default=None)
+        wait_s = None if permit_at is None else max(permit_at - self._clock.now(), 0.0)
         return Status(
             counts=Counter(self.counts),
             requests=self._exchange.requests,
             throttled=self._exchange.throttled,
             doubtful=self.counts[State.DOUBT],
             checking_at=self._checking_at,
-            next_permit_s=min(waits) if waits and not self._sending else (0.0 if self._sending else None),
+            next_permit_s=0.0 if self._sending else wait_s,
             trouble=self._exchange.trouble,
         )
 
@@ -204,41 +215,42 @@ class Engine:
     # ------------------------------------------------------------------ lanes
 
     async def _lane(self, lane: Lane, worker: str) -> None:
-        alone = self._takes_alone(lane)
         carry = self._carry_once if lane.safety is Safety.ONCE else self._carry_repeatable
-        while await self._has_work(lane, worker, alone=alone):
-            await carry(lane, worker)
+        while await self._has_work(lane, worker, alone=self._takes_alone(lane)):
+            size, wait_s = self._next_call(lane)
+            if size:
+                await carry(lane, size, worker)
+            else:
+                await self._wait_for_room(worker, wait_s)
 
-    async def _carry_once(self, lane: Lane, worker: str) -> None:
+    async def _carry_once(self, lane: Lane, size: int, worker: str) -> None:
         """A call whose permit comes before its items are chosen."""
-        alone = self._takes_alone(lane)
-        size = self._call_size(lane)
         spare = self._spare(lane)
         permit = await self._permit(
-            lambda: self._exchange.gate.acquire(lane.method, lane.template, items=size, spare=spare),
-            self._called_off(lane, worker, spare),
+            self._exchange.permit(lane.method, lane.template, items=size, spare=spare),
+            self._called_off(lane, size, spare, worker),
             worker,
         )
         if permit is None:
             return
-        opened = [] if self._draining.is_set() else self._feed.take(size, alone=alone)
+        opened = [] if self._draining.is_set() else self._feed.take(size, alone=self._takes_alone(lane))
         if not opened:
             permit.give_back()
             return
         with self._at_work():
             try:
-                call = await self._prepare(lane, opened)
+                prepared = await self._prepare(lane, opened)
             except BaseException:
                 permit.give_back()
                 raise
-            if call is None:
+            if prepared is None:
                 permit.give_back()
             else:
-                await self._carry(lane, opened, *call, permit)
+                await self._carry(lane, opened, *prepared, permit)
 
-    async def _carry_repeatable(self, lane: Lane, worker: str) -> None:
+    async def _carry_repeatable(self, lane: Lane, size: int, worker: str) -> None:
         """A call whose permit may be for its items' subject alone."""
-        opened = self._feed.take(self._call_size(lane), alone=True)
+        opened = self._feed.take(size, alone=True)
         if not opened:
             return
         with self._at_work():
@@ -255,7 +267,7 @@ class Engine:
         self._held_back += 1
         try:
             permit = await self._permit(
-                lambda: self._exchange.gate.acquire(call.method, call.template, subject=call.subject, items=call.items),
+                self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items),
                 self._drained(call, worker),
                 worker,
             )
@@ -293,17 +305,24 @@ class Engine:
             await self._wait_for_change()
         return False
 
-    def _call_size(self, lane: Lane) -> int:
-        """Most items in the lane's next call: its permit is for no more, and none may be for what cannot come."""
-        most = lane.size if self._options.most_items is None else min(lane.size, self._options.most_items)
-        return min(most, max(self._feed.left, 1))
+    def _next_call(self, lane: Lane) -> tuple[int, float]:
+        """Items of the lane's next call, see ``CallSizes.ask``: its permit is for no more than will be sent."""
+        carries = self._feed.carries(lane.size, alone=self._takes_alone(lane))
+        return self._sizes.ask(lane, carries)
+
+    async def _wait_for_room(self, worker: str, wait_s: float) -> None:
+        """Let time pass until the job's own limits may have room for the lane."""
+        self._waiting[worker] = self._clock.now() + wait_s
+        try:
+            await self._wait_for_change(min(wait_s, LONGEST_SLEEP_S))
+        finally:
+            self._waiting.pop(worker, None)
 
     async def _permit(
-        self, acquiring: Callable[[], Coroutine[Any, Any, Permit]], calling_off: Coroutine[Any, Any, None], worker: str
+        self, acquiring: Coroutine[Any, Any, Permit], calling_off: Coroutine[Any, Any, None], worker: str
     ) -> Permit | None:
         """A permit for one call; None where the wait was called off."""
-        acquire = asyncio.ensure_future(acquiring())
-        called_off = asyncio.ensure_future(calling_off)
+        acquire, called_off = asyncio.ensure_future(acquiring), asyncio.ensure_future(calling_off)
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)
             if acquire.done():
@@ -321,18 +340,22 @@ class Engine:
         both = len(self._work.lanes) > 1
         return RESERVE if both and lane.size == 1 and not self._feed.urgent and self._feed.left > RESERVE else 0
 
-    async def _called_off(self, lane: Lane, worker: str, spare: int) -> None:
+    async def _called_off(self, lane: Lane, size: int, spare: int, worker: str) -> None:
         """Ends when waiting for the lane's permit has lost its sense: a drain, or other work than it was for."""
-        alone = self._takes_alone(lane)
-        while not self._draining.is_set() and self._feed.has(alone=alone) and self._spare(lane) == spare:
-            self._waiting[worker] = self._exchange.gate.next_in(lane.method, lane.template, spare=spare)
-            await self._wait_for_change()
+        while not self._draining.is_set() and self._spare(lane) == spare and self._next_call(lane)[0] == size:
+            wait_s = self._exchange.gate.next_in(lane.method, lane.template, items=size, spare=spare)
+            await self._look_again(worker, wait_s)
 
     async def _drained(self, call: Call, worker: str) -> None:
         """Ends with a drain; tells meanwhile how far away the call's permit is."""
         while not self._draining.is_set():
-            self._waiting[worker] = self._exchange.gate.next_in(call.method, call.template, subject=call.subject)
-            await self._wait_for_change()
+            wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
+            await self._look_again(worker, wait_s)
+
+    async def _look_again(self, worker: str, wait_s: float | None) -> None:
+        """Wait for a change; the longer the wait for a permit the rarer the look: an hour of waiting costs nothing."""
+        self._waiting[worker] = None if wait_s is None else self._clock.now() + wait_s
+        await self._wait_for_change(LOOK_S if wait_s is None else min(max(LOOK_S, wait_s / 10), LONGEST_SLEEP_S))
 
     async def _prepare(self, lane: Lane, opened: list[OpenItem]) -> tuple[list[Item], Call] | None:
         """The items with their payloads, and their call; None where they are settled without one."""
@@ -501,7 +524,7 @@ class Engine:
             self._checking_at = self._clock.wall() + max(soonest, 0.0)
             if soonest > 0:
                 # In slices, so that a suspended machine or a set clock is noticed.
-                await self._wait_for_change(min(soonest, 30.0))
+                await self._wait_for_change(min(soonest, LONGEST_SLEEP_S))
                 continue
             for doubt in doubts:
                 if waits[doubt.attempt] <= 0 and not self._draining.is_set():
@@ -540,32 +563,44 @@ class Engine:
 
     async def _watch(self) -> None:
         """Leave when the next permit, or the time given, is too far away."""
-        begun = self._clock.now()
-        while True:
-            options = self._options
-            await self._clock.sleep(0.25)
-            if options.max_time_s is not None and self._clock.now() - begun >= options.max_time_s:
-                self._stop(_left("the time given with --max-time is over", None))
+        max_wait_s, max_time_s = self._options.max_wait_s, self._options.max_time_s
+        ends_at = math.inf if max_time_s is None else self._clock.now() + max_time_s
+        while max_wait_s is not None or max_time_s is not None:
+            left_s = ends_at - self._clock.now()
+            await self._clock.sleep(min(left_s, LONGEST_SLEEP_S if max_wait_s is None else WATCH_S))
+            if self._clock.now() >= ends_at:
+                self._stop(left_early("the time given with --max-time is over", "the next permit", self._permit_at()))
                 return
-            wait = self._longest_idle()
-            if options.max_wait_s is not None and wait is not None and wait > options.max_wait_s:
-                self._stop(_left("the next permit is further away than --max-wait", self._clock.wall() + wait))
+            idle = self._idle_until()
+            if max_wait_s is not None and idle is not None and idle[1] - self._clock.wall() > max_wait_s:
+                self._stop(left_early(f"{idle[0]} is further away than --max-wait", "it", idle[1]))
                 return
 
-    def _longest_idle(self) -> float | None:
-        """Seconds in which nothing at all will happen; None while something is at work, or between two calls."""
+    def _idle_until(self) -> tuple[str, float] | None:
+        """What happens next and when (unix time), if nothing is at work before; None between two calls."""
         if self._sending or len(self._waiting) + len(self._idle) < self._workers:
             return None
-        waits = [wait for wait in self._waiting.values() if wait is not None]
+        now, wall = self._clock.now(), self._clock.wall()
+        events = [("the next permit", wall + at - now) for at in self._waiting.values() if at is not None]
         if self._checking_at is not None:
-            waits.append(self._checking_at - self._clock.wall())
-        return min(waits) if waits else None
+            events.append(("the look at what is in doubt", self._checking_at))
+        return min(events, key=lambda event: event[1], default=None)
+
+    def _permit_at(self) -> float | None:
+        """Unix time at which the next call could have its permit; None where that depends on calls under way."""
+        gate = self._exchange.gate
+        waits = [
+            gate.next_in(lane.method, lane.template, subject=ANYBODY, items=1, spare=self._spare(lane))
+            for lane in self._work.lanes
+            if self._feed.has(alone=self._takes_alone(lane))
+        ]
+        return min((self._clock.wall() + wait_s for wait_s in waits if wait_s is not None), default=None)
 
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def _wait_for_change(self, at_most_s: float = 1.0) -> None:
+    async def _wait_for_change(self, at_most_s: float = LOOK_S) -> None:
         """Wait until something changed, or for a while: what others see may change without a word."""
         changed = self._changed
         try:
@@ -587,19 +622,6 @@ def _again(item: OpenItem, outcome: Outcome) -> OpenItem:
 
 def _unresolved(seq: int, why: str) -> Outcome:
     return Outcome(seq, State.UNRESOLVED, "unresolved", f"{why}: look at Clerk's own list before you send it again")
-
-
-def _left(why: str, until_s: float | None) -> LeftEarly:
-    hint = "run the same command again to go on"
-    if until_s is None:
-        return LeftEarly(why, code="left_early", hint=hint)
-    when = datetime.datetime.fromtimestamp(until_s).astimezone()
-    return LeftEarly(
-        f"{why}: it comes at {when:%H:%M:%S}",
-        code="left_early",
-        hint=hint,
-        until=when.isoformat("T", "seconds"),
-    )
 
 
 def _ms(seconds: float) -> int:

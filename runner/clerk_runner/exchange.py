@@ -8,24 +8,22 @@ ONCE call is sent once, and its end is told.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 
 from clerk_jobs.call import Call, Reply, Safety, Talk
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Gate, Permit
+from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
-from clerk_runner.errors import AccessError, RunnerError, StoppedError
+from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
 
-__all__ = ["Exchange", "GaveUp", "Sent", "fatal_error"]
+__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "fatal_error", "ledger_stop"]
 
 T = TypeVar("T")
-
-OnBlock: TypeAlias = Callable[[dict[str, float]], Awaitable[None]]
 
 UNREACHABLE_S = 600.0
 REPEAT_IDEMPOTENT_S = 60.0
@@ -73,6 +71,7 @@ class Exchange:
         clock: the gate's clock.
         log: told of every request at level debug, of every 429 at level warning.
         speed: divides the waits of ours (CLERK_BATCH_SPEED).
+        patience_s: how long Clerk may be out of reach before nothing more is sent, before ``speed``.
     """
 
     def __init__(
@@ -83,8 +82,10 @@ class Exchange:
         *,
         log: Log,
         speed: float = 1.0,
+        patience_s: float = UNREACHABLE_S,
     ) -> None:
         """Start with nothing sent."""
+        self._patience_s = patience_s
         self.client = client
         self.gate = gate
         self.clock = clock
@@ -99,14 +100,25 @@ class Exchange:
         self.trouble = ""
         """What keeps Clerk from answering now, for the progress line; empty while all is well."""
         self._speed = speed
-        self._on_block: OnBlock | None = None
         self._down_since: float | None = None
         self._log = log
 
-    def attach(self, log: Log, on_block: OnBlock) -> None:
-        """Belong to a run from now on: its log, and who remembers the gate's ``blocked_until()`` after a 429."""
+    def attach(self, log: Log) -> None:
+        """Belong to a run from now on: its log."""
         self._log = log
-        self._on_block = on_block
+
+    async def permit(
+        self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
+    ) -> Permit:
+        """A permit of the gate, see ``Gate.acquire``.
+
+        Raises:
+            StoppedError: the ledger cannot be used any more.
+        """
+        try:
+            return await self.gate.acquire(method, template, subject=subject, items=items, spare=spare)
+        except LedgerError as error:
+            raise ledger_stop(error) from error
 
     async def read(self, call: Call, *, judge: bool = True, permit: Permit | None = None) -> Reply:
         """Send a READ or IDEMPOTENT call until a definite answer comes; a refusal is an answer.
@@ -124,7 +136,7 @@ class Exchange:
         tries = 0
         while True:
             if permit is None:
-                permit = await self.gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
+                permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
             try:
                 # Here, because the wait for the permit counts too: a block after a 429 can take an hour.
                 self._give_up(call, failing_since)
@@ -157,7 +169,7 @@ class Exchange:
             RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
         """
         assert call.safety is Safety.READ
-        permit = await self.gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
+        permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
         attempt = await self._attempt(call, permit, decode)
         if isinstance(attempt, Answered) and self._definite(call, attempt):
             if (error := fatal_error(attempt.reply)) is not None:
@@ -171,11 +183,11 @@ class Exchange:
         """End a call that has failed for as long as its safety class allows."""
         if failing_since is None:
             return
-        horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else UNREACHABLE_S
+        horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else self._patience_s
         if self.clock.now() - failing_since > horizon_s / self._speed:
             raise GaveUp(
                 f"{call.operation} got no usable answer for {horizon_s:.0f} s{self.trouble and f': {self.trouble}'}",
-                code="no_answer",
+                code="unreachable" if call.safety is Safety.READ else "no_answer",
                 hint="resume the run when Clerk answers again",
             )
 
@@ -192,9 +204,10 @@ class Exchange:
             talk.close()
 
     async def once(self, call: Call, permit: Permit) -> Sent:
-        """Send a ONCE call, one time, under a permit that was taken before its intent was written.
+        """Send a call one time, under a permit that was taken before its intent was written.
 
-        Never raises for the network's sake: the end has to be journalled. Look at ``stop`` afterwards.
+        A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
+        sake: the end has to be journalled. Look at ``stop`` afterwards.
         """
         attempt = await self._attempt(call, permit)
         match attempt:
@@ -206,6 +219,8 @@ class Exchange:
                 return Sent("throttled", reply)
             case Answered(reply) if reply.status in UNPROVEN or reply.status >= 500 or 300 <= reply.status < 400:
                 return Sent("lost", reply, f"{reply.status} {reply.code}")
+            case Answered(reply, False) if reply.ok and call.safety is Safety.READ:
+                return Sent("lost", reply, "an answer that cannot be read")
             case Answered(reply):
                 return Sent("answered", reply)
 
@@ -255,7 +270,7 @@ class Exchange:
                 known_s = elapsed_s if self.latency_s is None else self.latency_s
                 self.latency_s = known_s + (elapsed_s - known_s) * LATENCY_WEIGHT
                 if reply.status == 429:
-                    await self._throttled(call, permit, retry_after, date)
+                    self._throttled(call, permit, retry_after, date)
                 elif not self._definite(call, attempt):
                     self._unreachable(f"Clerk answers {reply.status} {reply.code}", fatal=False)
                 else:
@@ -271,13 +286,14 @@ class Exchange:
         # A page that was not read to its end is no page; an effect has happened all the same.
         return attempt.parsed or not reply.ok or call.safety is not Safety.READ
 
-    async def _throttled(self, call: Call, permit: Permit, retry_after: str | None, date: str | None) -> None:
+    def _throttled(self, call: Call, permit: Permit, retry_after: str | None, date: str | None) -> None:
         self.throttled += 1
         self._down_since, self.trouble = None, ""
         wait_s = self.gate.throttled(call.method, call.template, retry_after=retry_after, date=date, permit=permit)
         self._log.warning("throttled", operation=call.operation, wait_s=round(wait_s, 1))
-        if self._on_block is not None:
-            await self._on_block(self.gate.blocked_until())
+
+    def _patience(self) -> str:
+        return f"{self._patience_s / 60:.0f} minutes" if self._patience_s >= 60 else f"{self._patience_s:.0f} s"
 
     def _unreachable(self, reason: str, *, fatal: bool) -> None:
         """Note trouble; ten minutes of it without one good answer end the run (``stop``)."""
@@ -291,12 +307,25 @@ class Exchange:
                 code="tls",
                 hint="check the machine's clock, its certificates and any proxy in between, then resume the run",
             )
-        elif now - self._down_since > UNREACHABLE_S / self._speed:
+        elif now - self._down_since > self._patience_s / self._speed:
             self.stop = StoppedError(
-                f"{self.client.credentials.host} has not answered for {UNREACHABLE_S / 60:.0f} minutes: {reason}",
+                f"{self.client.credentials.host} has not answered for {self._patience()}: {reason}",
                 code="unreachable",
                 hint="resume the run when Clerk answers again",
             )
+
+
+def ledger_stop(error: LedgerError) -> RunnerError:
+    """What a ledger that cannot be used means: nothing is sent that nobody counts."""
+    if isinstance(error, LedgerVersionError):
+        return UsageError(
+            str(error), code="ledger_version", hint="use the newer version of clerk-batch, or another CLERK_BATCH_HOME"
+        )
+    return StoppedError(
+        f"the shared budget cannot be counted: {error}",
+        code="ledger",
+        hint="make room on the disk, end whatever holds the file, then run the same command again",
+    )
 
 
 def fatal_error(reply: Reply) -> RunnerError | None:

@@ -38,6 +38,10 @@ class Feeding(Protocol):
         """Whether a lane would get something now."""
         ...
 
+    def carries(self, size: int, *, alone: bool) -> int:
+        """How many items ``take`` would give now."""
+        ...
+
     @property
     def left(self) -> int:
         """Pending items that nobody took."""
@@ -99,12 +103,18 @@ class Feed:
             return self._taken([self._alone.popleft()])
         if not self._groups:
             return []
-        name = self._fullest(size) if size > 1 else self._poorest()
+        name = self._next_group(size)
         group = self._groups[name]
         items = [group.popleft() for _ in range(min(size, len(group)))]
         if not group:
             del self._groups[name]
         return self._taken(items)
+
+    def carries(self, size: int, *, alone: bool) -> int:
+        """How many items ``take`` would give now."""
+        if alone and self._alone:
+            return 1
+        return min(size, len(self._groups[self._next_group(size)])) if self._groups else 0
 
     @property
     def left(self) -> int:
@@ -130,6 +140,9 @@ class Feed:
     def _taken(self, items: list[OpenItem]) -> list[OpenItem]:
         self._held -= len(items)
         return items
+
+    def _next_group(self, size: int) -> str:
+        return self._fullest(size) if size > 1 else self._poorest()
 
     def _fullest(self, size: int) -> str:
         """The first group in order that fills a call, else the largest."""

@@ -15,6 +15,7 @@ from clerk_runner.engine import Engine
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.journal import Journal
+from clerk_runner.leaving import clock_text
 from clerk_runner.report import Summary, count_items, write_failed_file, write_results
 from clerk_runner.view import Progress, Words
 
@@ -95,13 +96,13 @@ def engine_progress(engine: Engine, words: Words) -> Progress:
         told.append(f"{counts[State.FAILED]} failed")
     if status.checking_at is not None and status.doubtful:
         noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
-        told.append(f"checking {status.doubtful} {noun} at {_clock_time(status.checking_at)}")
+        told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
     if engine.interrupted:
         told.append("stopping; Ctrl-C again ends at once")
     elif status.trouble:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
-        told.append(f"next call at {_clock_time(time.time() + status.next_permit_s)}")
+        told.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
     return Progress(words.doing, settled, sum(counts.values()), ", ".join(told))
 
 
@@ -140,7 +141,3 @@ def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> 
         error=told,
         next_permit=error.until if isinstance(error, LeftEarly) else None,
     )
-
-
-def _clock_time(wall_s: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(wall_s))

@@ -3,6 +3,7 @@
 ::
 
     <state>/                     0700
+        ledger/                  budgets, see ``clerk_runner.account``
         locks/<digest>.lock      held while it is decided which run a command means
         runs/<id>/               0700, everything in it 0600
             run.json             what the run is: written once
@@ -201,9 +202,10 @@ class StateFolder:
         self.root = root
         self.runs = root / "runs"
         self.locks = root / "locks"
+        self.ledger = root / "ledger"
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (root, self.runs, self.locks):
+            for folder in (root, self.runs, self.locks, self.ledger):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 _check_private(folder)
         except OSError as error:
@@ -235,9 +237,14 @@ class StateFolder:
         path = self.runs / facts.id
         path.mkdir(mode=0o700)
         folder = RunFolder(path)
-        folder.hold()
-        create_private(folder.journal_path)
-        write_private(path / "run.json", msgspec.json.format(msgspec.json.encode(facts)))
+        try:
+            folder.hold()
+            create_private(folder.journal_path)
+            write_private(path / "run.json", msgspec.json.format(msgspec.json.encode(facts)))
+        except BaseException:
+            # A full disk, say: half a folder would be no run, and in nobody's list.
+            folder.discard()
+            raise
         return folder
 
     def list(self) -> list[RunFolder]:

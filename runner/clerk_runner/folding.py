@@ -138,6 +138,10 @@ class UnitFeed:
         """Whether there is a unit now."""
         return bool(self._units)
 
+    def carries(self, size: int, *, alone: bool) -> int:  # noqa: ARG002  as above
+        """How many rows ``take`` would give now."""
+        return len(self._units[0]) if self._units else 0
+
     @property
     def left(self) -> int:
         """Pending items, held here or still in the journal alone."""

@@ -1,23 +1,29 @@
-"""What earlier processes spent of the hourly quotas, read from the journals of this state folder's runs."""
+"""What earlier processes sent, read from the journals of this state folder.
+
+It is what a ledger begins with that knows nothing, and what a job's own limits (``per_hour``, ``per_day``) count.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 
-from clerk_limits.documented import InstanceKind, LimitKind, limits_for
 from clerk_limits.gate import Gate, GateOptions
 from clerk_runner.errors import RunnerError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.schema import open_reader
 
-__all__ = ["Past", "Spent", "spent"]
+__all__ = ["CALLS", "Past", "Spent", "last_request_s", "recorded", "spent"]
 
 LOOK_BACK_S = 86_400.0 + 3_600.0
 """A day, for ``per_day``, and an hour for clocks that are set."""
 
 NO_RESPONSE_S = 30.0
 """How long a request without an answer may still be on its way (see ``clerk_limits.window``)."""
+
+CALLS = "calls.db"
+"""The journal of single calls, in the state folder."""
 
 UNKNOWN_END_S = 65.0
 """An attempt whose end a crash hid ended at the latest with its deadline, counted from its intent."""
@@ -44,32 +50,60 @@ def spent(state: StateFolder, instance: str, now_s: float, *, speed: float) -> l
     return found
 
 
+def recorded(state: StateFolder, instance: str, now_s: float, *, speed: float) -> list[Spent]:
+    """The same, and what single calls spent."""
+    return spent(state, instance, now_s, speed=speed) + _by_single_calls(state.root / CALLS, instance, now_s, speed)
+
+
+def last_request_s(state: StateFolder, instance: str) -> float | None:
+    """Unix time of the last sign that a run sent something to an instance; None where none ever did."""
+    touched = sorted(((_touched_s(run), run) for run in state.list()), key=lambda one: one[0], reverse=True)
+    return next((at_s for at_s, run in touched if run.facts().instance == instance), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Calls that earlier processes made, ready to be charged to a gate, a real or a planned one.
+    """What a job's own runs sent, which counts against its own limits.
 
     Attributes:
-        runs: ids of the job's own runs: only their items count against ``per_hour`` and ``per_day``.
+        calls: by every run on record.
+        runs: ids of the job's own runs.
     """
 
     calls: list[Spent]
     runs: frozenset[str]
-    instance: InstanceKind
     options: GateOptions
 
     def charge(self, gate: Gate) -> None:
-        """Take from a gate what was spent."""
-        times: dict[str, list[float]] = {}
+        """Take from ``per_hour`` and ``per_day`` of a gate what was spent."""
         own = [name for name in ("per_hour", "per_day") if getattr(self.options, name) is not None]
-        for call in self.calls:
-            for limit in limits_for(call.method, call.template, self.instance):
-                if limit.kind is LimitKind.QUOTA:
-                    times.setdefault(limit.name, []).append(call.released_s)
-            if call.run in self.runs:
-                for name in own:
-                    times.setdefault(name, []).extend([call.released_s] * call.items)
-        for name, released in times.items():
+        released = [call.released_s for call in self.calls if call.run in self.runs for _ in range(call.items)]
+        for name in own:
             gate.charge(name, released)
+
+
+def _by_single_calls(path: Path, instance: str, now_s: float, speed: float) -> list[Spent]:
+    """ONCE calls of ``clerk-batch api``; see ``explore.call_journal``."""
+    try:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30)
+    except sqlite3.Error:
+        return []
+    try:
+        rows = connection.execute(
+            "SELECT method, template, intent_s, ended_s, ending FROM call WHERE instance = ? AND intent_s > ?",
+            (instance, now_s - LOOK_BACK_S / speed),
+        ).fetchall()
+    except sqlite3.Error:
+        return []
+    finally:
+        connection.close()
+    found = []
+    for method, template, intent_s, ended_s, ending in rows:
+        if ending != "not_sent":
+            released_s = min(now_s, intent_s + UNKNOWN_END_S) if ended_s is None else ended_s
+            silent_s = 0.0 if ending == "answered" else NO_RESPONSE_S / speed
+            found.append(Spent(method, template, 1, released_s + silent_s, ""))
+    return found
 
 
 def _touched_s(run: RunFolder) -> float:

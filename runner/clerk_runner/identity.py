@@ -7,7 +7,10 @@ from clerk_runner.credentials import Credentials
 from clerk_runner.errors import UsageError
 from clerk_runner.exchange import Exchange, fatal_error
 
-__all__ = ["identify"]
+__all__ = ["NAMED_BY_KEY", "identify"]
+
+NAMED_BY_KEY = "key-"
+"""How the name of an instance begins whose id may not be read."""
 
 
 async def identify(exchange: Exchange, credentials: Credentials) -> str:
@@ -30,7 +33,7 @@ async def identify(exchange: Exchange, credentials: Credentials) -> str:
     if (reply.status == 401 or reply.status < 400) and (error := fatal_error(reply)) is not None:
         raise error
     if not reply.ok:
-        return f"key-{credentials.key.fingerprint}"
+        return f"{NAMED_BY_KEY}{credentials.key.fingerprint}"
     if not isinstance(reply.value, dict) or not isinstance(reply.value.get("id"), str):
         raise UsageError(
             f"{credentials.host} does not answer as Clerk does: GET /instance brought no id",

@@ -6,12 +6,14 @@ import asyncio
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Self
 
 from clerk_runner.errors import Exit
 
 __all__ = ["Interrupts"]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
@@ -26,6 +28,8 @@ class Interrupts:
         self.received: signal.Signals | None = None
         self.drain: Callable[[], None] | None = None
         self._task: asyncio.Task[object] | None = None
+        self._heard = False
+        self._asking = False
 
     @property
     def exit(self) -> Exit:
@@ -46,26 +50,37 @@ class Interrupts:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Give the signals back while a question blocks the loop, so that Ctrl-C ends that too."""
-        self._leave()
+        """Let a signal raise KeyboardInterrupt while a question blocks the loop, which cannot hear it.
+
+        One that came before, and that the loop has not heard of yet, raises it at once.
+        """
+        self._asking = True
         try:
+            if self.received is not None:
+                raise KeyboardInterrupt
             yield
         finally:
-            self._listen()
+            self._asking = False
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._handle, number)
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._handle)
+            # The loop is woken by the signal all the same, but hears of it only at its next turn; this is told at once.
+            signal.signal(number, self._note)
 
     def _leave(self) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             loop.remove_signal_handler(number)
 
-    def _handle(self, number: signal.Signals) -> None:
-        first = self.received is None
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)
+        if self._asking:
+            raise KeyboardInterrupt
+
+    def _handle(self) -> None:
+        first, self._heard = not self._heard, True
         if first and self.drain is not None:
             self.drain()
         elif self._task is not None:

@@ -21,7 +21,7 @@ from clerk_jobs.metadata.targets import TARGETS
 from clerk_jobs.metadata.undo import UndoDrafting, UndoWork
 from clerk_jobs.metadata.work import MetadataWork
 from clerk_jobs.rows import RowSource
-from clerk_limits.documented import InstanceKind, LimitScope, limits_for
+from clerk_limits.documented import LIMITS, InstanceKind, LimitKind, LimitScope, limits_for
 from clerk_limits.gate import GateOptions
 from clerk_runner.comparing import Comparer, ImagePayloads, Screening
 from clerk_runner.exchange import Exchange
@@ -41,6 +41,12 @@ __all__ = ["Kind", "Screens", "Surroundings", "kind_of"]
 SLOW_ANSWER_S = 1.0
 """Answers slower than this do not use the whole share: more calls in flight would only leave more in doubt."""
 FEWEST = 4
+INVITATIONS = frozenset(
+    operation.removeprefix("POST ")
+    for limit in LIMITS
+    if limit.kind is LimitKind.QUOTA
+    for operation in limit.operations
+)
 SCREENERS = {"production": 16, "development": 4}
 """Reads in flight before the first write: enough to use the share of each kind of instance at 0.2 s an answer."""
 
@@ -83,6 +89,11 @@ class Kind(ABC):
     words: Words = INVITING
     drafting: Drafts
     work: Work
+
+    @property
+    def invites(self) -> tuple[str, ...]:
+        """Paths of the invitation endpoints that it sends to: what others spent of their quotas is asked first."""
+        return tuple(lane.template for lane in self.work.lanes if lane.template in INVITATIONS)
 
     @abstractmethod
     def screener(self, around: Surroundings) -> Screens:

@@ -7,22 +7,24 @@ shares, same charges from the past. Only the answers are made up, at the latency
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from clerk_jobs.call import Lane
+from clerk_jobs.invite import Lane
 from clerk_limits.clock import VirtualClock, run_virtual
-from clerk_limits.documented import InstanceKind, LimitKind, limits_for
+from clerk_limits.documented import InstanceKind, LimitScope
 from clerk_limits.gate import Gate, GateOptions
-from clerk_runner.engine import RESERVE
+from clerk_runner.call_size import RECHECK_S, RESERVE, CallSizes, quota_name
 
-__all__ = ["DEFAULT_LATENCY_S", "Course", "Forecast", "Wait", "forecast", "most_items"]
+__all__ = ["DEFAULT_LATENCY_S", "Course", "Forecast", "Wait", "forecast"]
 
 DEFAULT_LATENCY_S = 0.2
-STEADY = 1_000
-"""Calls after which a run without quotas has found its pace."""
 NOTICED_WAIT_S = 5.0
 """Waits shorter than this are the ordinary pace of a window, not an event."""
+
+_INSTANCE = LimitScope.INSTANCE.value
+_OWN = ("per_hour", "per_day")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,14 @@ class Wait:
         at_s: when it begins, in seconds from the start.
         for_s: how long it lasts, in seconds.
         sent: items that all lanes had sent by then.
+        limit: the limits that had no room, such as ``invitations-bulk`` or ``per_hour``.
     """
 
     lane: str
     at_s: float
     for_s: float
     sent: int
+    limit: str
 
 
 @dataclass(slots=True)
@@ -47,13 +51,18 @@ class Forecast:
     """What a run will do.
 
     Attributes:
-        calls: calls by limit name of the lane's quota.
+        calls: calls by the name of each limit that they count against, the instance's last.
+        lanes: the same calls by lane, single or bulk.
+        quota_used: of what the lanes' quotas let through in an hour, the part that is used when the run ends, 0 to 1;
+            None where no quota counts.
         ends_s: seconds from the start to the last answer.
         waits: the pauses, in order; the first hundred.
         limits: what is used and what stays free, a line for each limit that applies.
     """
 
     calls: dict[str, int] = field(default_factory=dict)
+    lanes: dict[str, int] = field(default_factory=dict)
+    quota_used: float | None = 0.0
     ends_s: float = 0.0
     waits: list[Wait] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
@@ -77,16 +86,6 @@ class Course:
     latency_s: float = DEFAULT_LATENCY_S
 
 
-def most_items(options: GateOptions) -> int | None:
-    """The most items that one call may carry under the job's own limits; None where it has none.
-
-    Example:
-        >>> most_items(GateOptions(per_hour=50, per_day=4)), most_items(GateOptions())
-        (4, None)
-    """
-    return min((limit for limit in (options.per_hour, options.per_day) if limit is not None), default=None)
-
-
 def forecast(course: Course, wall_s: float, charge: Callable[[Gate], None] = lambda _: None) -> Forecast:
     """Play a run through in virtual time; call it where no event loop runs.
 
@@ -95,28 +94,13 @@ def forecast(course: Course, wall_s: float, charge: Callable[[Gate], None] = lam
         charge: charges the gate with what was spent before.
     """
 
-    async def play(course: Course) -> Forecast:
+    async def play() -> Forecast:
         clock = VirtualClock(wall_s)
         gate = Gate(course.instance, course.options, clock)
         charge(gate)
         return await _Play(course, gate, clock).run()
 
-    total = course.alone + sum(course.groups.values())
-    if total <= 2 * STEADY or not _is_steady(course):
-        return run_virtual(play(course))
-    # Without quotas the second thousand calls go at the pace of all others.
-    first = run_virtual(play(replace(course, groups={"": STEADY}, alone=0)))
-    found = run_virtual(play(replace(course, groups={"": 2 * STEADY}, alone=0)))
-    found.ends_s += (total - 2 * STEADY) * (found.ends_s - first.ends_s) / STEADY
-    found.calls = dict.fromkeys(found.calls, total)
-    return found
-
-
-def _is_steady(course: Course) -> bool:
-    """Whether only short windows pace the run: one lane, one item a call, no quota and no limit of the job's."""
-    (lane, *others) = course.lanes
-    quota = any(limit.kind is LimitKind.QUOTA for limit in limits_for(lane.method, lane.template, course.instance))
-    return not others and lane.size == 1 and not quota and most_items(course.options) is None
+    return run_virtual(play())
 
 
 class _Play:
@@ -124,50 +108,93 @@ class _Play:
         self._gate = gate
         self._clock = clock
         self._lanes = course.lanes
-        self._groups = {name: count for name, count in course.groups.items() if count}
+        # Names make no difference to time: how many groups have so many items left.
+        self._groups = Counter(count for count in course.groups.values() if count)
+        self._has_own = course.options.per_hour is not None or course.options.per_day is not None
         self._alone = course.alone
         self._latency_s = course.latency_s
-        self._most = most_items(course.options) or self._alone + sum(self._groups.values())
-        self._left = self._alone + sum(self._groups.values())
+        self._sizes = CallSizes(course.lanes, gate, course.instance, course.options)
+        self._left = self._alone + sum(course.groups.values())
         self._total = self._left
-        self._names = {lane.name: _limit_name(lane, course.instance) for lane in course.lanes}
+        self._names: dict[str, str] = {lane.name: quota_name(lane, course.instance) for lane in course.lanes}
         self._found = Forecast()
-        self._asked = 0
 
     async def run(self) -> Forecast:
         async with asyncio.TaskGroup() as tasks:
             for lane in self._lanes:
-                for _ in range(lane.at_once):
-                    tasks.create_task(self._lane(lane), name=lane.name)
+                tasks.create_task(self._lane(lane), name=lane.name)
         self._found.waits.sort(key=lambda wait: wait.at_s)
         del self._found.waits[100:]
-        self._found.limits = self._gate.describe({"instance", *self._names.values()})
+        self._found.limits = self._gate.describe({_INSTANCE, *self._names.values(), *_OWN})
+        self._found.calls = {self._names[name]: calls for name, calls in self._found.lanes.items()}
+        if self._found.calls:
+            self._found.calls[_INSTANCE] = sum(self._found.calls.values())
         return self._found
+
+    def _quota_used(self) -> float:
+        """By items, as a call of the bulk lane is worth ten."""
+        sizes = {self._names[lane.name]: lane.size for lane in self._lanes}
+        quotas = [row for row in self._gate.usage() if row.name in sizes]
+        used = sum(row.used * sizes[row.name] for row in quotas)
+        return min(1.0, used / sum(row.allowed * sizes[row.name] for row in quotas))
 
     async def _lane(self, lane: Lane) -> None:
         alone = lane.size == 1 or len(self._lanes) == 1
         while self._groups or (alone and self._alone):
-            spare = (
-                RESERVE if len(self._lanes) > 1 and lane.size == 1 and not self._alone and self._left > RESERVE else 0
-            )
-            asked_s, sent = self._clock.now(), self._total - self._left
-            expected = min(lane.size, self._most, self._left)
-            self._asked += 1
-            permit = await self._gate.acquire(
-                lane.method, lane.template, items=expected, spare=spare, subject=f"subject {self._asked}"
-            )
-            taken = self._take(expected, alone=alone)
+            asked_s, sent, short_of = self._clock.now(), self._total - self._left, self._short_of(lane)
+            size = await self._room(lane, alone=alone)
+            if not size:
+                return
+            permit = await self._gate.acquire("POST", lane.template, items=size, spare=self._spare(lane))
+            taken = self._take(size, alone=alone)
             if not taken:
                 permit.give_back()
                 return
             waited_s = self._clock.now() - asked_s
             if waited_s >= NOTICED_WAIT_S:
-                self._found.waits.append(Wait(lane.name, asked_s, waited_s, sent))
-            name = self._names[lane.name]
-            self._found.calls[name] = self._found.calls.get(name, 0) + 1
+                self._found.waits.append(Wait(lane.name, asked_s, waited_s, sent, short_of))
+            self._found.lanes[lane.name] = self._found.lanes.get(lane.name, 0) + 1
             await self._clock.sleep(self._latency_s)
             permit.settle()
             self._found.ends_s = self._clock.now()
+            if not self._left:
+                # Now, and not when the other lane has waited for a permit that it no longer needs.
+                self._found.quota_used = self._quota_used()
+
+    async def _room(self, lane: Lane, *, alone: bool) -> int:
+        """Wait until the job's own limits have room for a call, and say for one of how many items; 0 is for none.
+
+        Where it has such limits, after the wait for the quota: meanwhile the other lane uses the room.
+        """
+        while carries := self._carries(lane.size, alone=alone):
+            wait_s = self._gate.next_in("POST", lane.template, spare=self._spare(lane)) if self._has_own else 0.0
+            if wait_s == 0.0:
+                size, wait_s = self._sizes.ask(lane, carries)
+                if size:
+                    return size
+            await self._clock.sleep(RECHECK_S if wait_s is None else wait_s)
+        return 0
+
+    def _carries(self, size: int, *, alone: bool) -> int:
+        """Items of the next call, see ``Feed.carries``."""
+        if alone and self._alone:
+            return 1
+        return min(size, self._next_group(size)) if self._groups else 0
+
+    def _short_of(self, lane: Lane) -> str:
+        """The limits that leave no room for the lane's call now."""
+        spare = self._spare(lane)
+        wait_s = self._gate.next_in("POST", lane.template, items=1, spare=spare)
+        if wait_s is not None and wait_s < NOTICED_WAIT_S:
+            return ""
+        quota = self._names[lane.name]
+        rows = [row for row in self._gate.usage() if row.name in (quota, *_OWN)]
+        full = [row.name for row in rows if row.allowed - row.used <= (spare if row.name == quota else 0)]
+        return " and ".join(full) or quota
+
+    def _spare(self, lane: Lane) -> int:
+        keeps = len(self._lanes) > 1 and lane.size == 1 and not self._alone and self._left > RESERVE
+        return RESERVE if keeps else 0
 
     def _take(self, size: int, *, alone: bool) -> int:
         """Take as the engine's feed does, by numbers alone."""
@@ -177,21 +204,16 @@ class _Play:
             return 1
         if not self._groups:
             return 0
-        if size > 1:
-            full = (name for name, count in self._groups.items() if count >= size)
-            name = next(full, None) or max(self._groups, key=self._groups.__getitem__)
-        else:
-            name = min(self._groups, key=self._groups.__getitem__)
-        taken = min(size, self._groups[name])
-        self._groups[name] -= taken
+        items = self._next_group(size)
+        taken = min(size, items)
         self._left -= taken
-        if not self._groups[name]:
-            del self._groups[name]
+        self._groups[items] -= 1
+        if not self._groups[items]:
+            del self._groups[items]
+        if items > taken:
+            self._groups[items - taken] += 1
         return taken
 
-
-def _limit_name(lane: Lane, instance: InstanceKind) -> str:
-    """The quota that a lane spends, or its operation where it has none."""
-    limits = limits_for(lane.method, lane.template, instance)
-    operation = f"{lane.method} {lane.template}"
-    return next((limit.name for limit in limits if limit.kind is LimitKind.QUOTA), operation)
+    def _next_group(self, size: int) -> int:
+        """The size of the group that gives its items next: tens stay together as long as there are any."""
+        return max(self._groups) if size > 1 else min(self._groups)

@@ -5,6 +5,7 @@ It uses the run's own parts on a journal in a temporary folder, so that what it 
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import sqlite3
 import tempfile
@@ -19,17 +20,15 @@ import msgspec
 
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
-from clerk_limits.gate import Gate
+from clerk_runner.account import AccountOptions, open_account, out_now
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
-from clerk_runner.exchange import Exchange
 from clerk_runner.history import Past
-from clerk_runner.identity import identify
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import Surroundings, kind_of
 from clerk_runner.logs import silent_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
-from clerk_runner.preview import Known, build_preview
+from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.view import Preview, View
 
@@ -70,10 +69,17 @@ class Plan:
             "run_dir": None,
             "calls": forecast.calls,
             "ends_s": round(forecast.ends_s, 3),
+            "starts_at": _iso(preview.starts_at),
+            "ends_at": _iso(preview.starts_at + forecast.ends_s),
+            "quota_used": None if forecast.quota_used is None else round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
             "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
         }
+
+
+def _iso(wall_s: float) -> str:
+    return datetime.datetime.fromtimestamp(wall_s).astimezone().isoformat("T", "seconds")
 
 
 async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
@@ -115,20 +121,23 @@ async def _plan(
     view.stage(f"reading {request.source.name}")
     await kind.take_in(source, journal)
     clock = LoopClock()
-    past = Past([], frozenset(), instance_kind, request.gate_options)
+    standing = Standing(Past([], frozenset(), request.gate_options))
     screener = None
     requests, latency_s = 0, DEFAULT_LATENCY_S
     if not offline:
-        async with Client(request.credentials, request.job.api_version) as client:
-            gate = Gate(instance_kind, request.gate_options, clock)
-            exchange = Exchange(client, gate, clock, log=silent_log(), speed=request.credentials.speed)
-            instance = await identify(exchange, request.credentials)
-            past = past_of(request, instance, clock.wall())
+        options = AccountOptions(gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites)
+        async with (
+            Client(request.credentials, request.job.api_version) as client,
+            open_account(client, request.state, clock, options) as account,
+        ):
+            exchange = account.exchange
             payloads = kind.payloads(source, journal.path)
             screener = kind.screener(Surroundings(journal, exchange, payloads, silent_log(), instance_kind))
             view.stage(kind.words.checking)
             await screener.run()
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
+            past = past_of(request, account.instance, clock.wall())
+            standing = Standing(past, out_now(account.folder))
     known = Known(
         action="plan",
         source=request.source.name,
@@ -138,4 +147,4 @@ async def _plan(
         latency_s=latency_s,
         notes=kind.notes(screener),
     )
-    return await build_preview(request.job, request.credentials, kind, journal, past, known), requests
+    return await build_preview(request.job, request.credentials, kind, journal, standing, known), requests

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clerk_jobs.call import State
 from clerk_jobs.jobfile import InviteJob, Job
+from clerk_limits.gate import Gate
+from clerk_limits.ledger import InUse, charge_planned
 from clerk_runner.credentials import Credentials
 from clerk_runner.folding import count_units
 from clerk_runner.history import Past
@@ -16,9 +19,10 @@ from clerk_runner.journal import Journal
 from clerk_runner.kinds import Kind
 from clerk_runner.planner import DEFAULT_LATENCY_S, Course, forecast
 from clerk_runner.report import count_items, row_problems
+from clerk_runner.steady import is_steady, steady_forecast
 from clerk_runner.view import Preview
 
-__all__ = ["SHOWN_PROBLEMS", "Known", "build_preview"]
+__all__ = ["SHOWN_PROBLEMS", "Known", "Standing", "build_preview"]
 
 SHOWN_PROBLEMS = 10
 
@@ -36,8 +40,26 @@ class Known:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is spent already when a run begins.
+
+    Attributes:
+        past: what counts against the job's own limits.
+        out: what is out in the ledger.
+    """
+
+    past: Past
+    out: Sequence[InUse] = ()
+
+    def charge(self, gate: Gate) -> None:
+        """Take it from a planned gate."""
+        self.past.charge(gate)
+        charge_planned(gate, self.out, time.time())
+
+
 async def build_preview(
-    job: Job, credentials: Credentials, kind: Kind, journal: Journal, past: Past, known: Known
+    job: Job, credentials: Credentials, kind: Kind, journal: Journal, standing: Standing, known: Known
 ) -> Preview:
     """Count what the journal holds, and play the rest of the run through."""
     groups, alone = await journal.read(_groups if kind.once else _units)
@@ -48,10 +70,11 @@ async def build_preview(
         groups=groups,
         alone=alone,
         instance=credentials.key.kind,
-        options=past.options,
+        options=standing.past.options,
         latency_s=known.latency_s,
     )
-    played = await asyncio.to_thread(forecast, course, starts_at, past.charge)
+    play = steady_forecast if is_steady(course) else forecast
+    played = await asyncio.to_thread(play, course, starts_at, standing.charge)
     problems, problem_count = row_problems(journal.path, SHOWN_PROBLEMS)
     return Preview(
         job=job.name,

@@ -63,6 +63,7 @@ class RunRequest:
             quota_share=limits.quota_share,
             per_hour=limits.per_hour,
             per_day=limits.per_day,
+            early_release_s=limits.early_release,
             speed=self.credentials.speed,
         )
 
@@ -101,10 +102,10 @@ def disk_error(error: sqlite3.Error | OSError) -> StoppedError:
 
 
 def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
-    """What the runs on record spent of an instance's quotas."""
+    """What the job's own runs sent, which counts against its own limits."""
     calls = spent(request.state, instance, now_s, speed=request.credentials.speed)
     runs = frozenset(run.id for run in request.state.list() if run.facts().job == request.job.name)
-    return Past(calls, runs, request.credentials.key.kind, request.gate_options)
+    return Past(calls, runs, request.gate_options)
 
 
 @contextmanager

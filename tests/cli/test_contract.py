@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -306,6 +307,17 @@ def test_the_version_is_told() -> None:
     ended = CliRunner().invoke(cli, ["--version"])
     assert ended.exit_code == 0
     assert "0.1.0" in ended.output
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_are_no_fault(place: Workplace, closed: str) -> None:
+    command = shlex.join(
+        [*place.program, "api", "POST", "/invitations", "--dry-run", "--field", "email_address=a@b.co"]
+    )
+    line = ["sh", "-c", f"exec {command} {closed}"]
+    ended = subprocess.run(line, check=False, cwd=place.folder, env=place.environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith('{"method": "POST"') is (">&-" not in closed.split())
 
 
 def test_a_reader_that_leaves_is_no_fault(place: Workplace) -> None:

@@ -16,7 +16,7 @@ import click
 import msgspec
 import pytest
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, load_job
+from clerk_jobs.jobfile import ExportJob, InviteJob, Job, MetadataJob, load_job
 from clerk_jobs.jobfile.models import Errors, Limits, Reconcile
 from clerk_limits.documented import LIMITS, DocumentedLimit
 from clerk_runner.cli import COMMANDS, cli
@@ -87,6 +87,8 @@ def place(tmp_path: Path, clerk: SimulatedClerk) -> Workplace:
     job, *_ = blocks("yaml")
     workplace.write(".env", dotenv)
     workplace.write("job.yaml", job)
+    (export,) = blocks("yml")
+    workplace.write("export.yaml", export)
     rows = "".join(f"{address},early,{seats}\n" for seats, address in enumerate((*PEOPLE, BROKEN), 1))
     workplace.write("people.csv", f"email,cohort,seats\n{rows}")
     return workplace
@@ -276,3 +278,10 @@ def test_every_dependency_has_its_reason() -> None:
     found = dict(re.findall(r"^([\w-]+)(>=.*)$", "\n".join(project["dependencies"]), re.MULTILINE))
     assert told == found
     assert len(found) == len(project["dependencies"])
+
+
+def test_the_table_of_an_export_names_every_key() -> None:
+    told = {name for row in table("key of an export", "meaning", "default") for name in quoted(row[0])}
+    shared = {"name", "instance", "limits.share", "api_version", "kind"}
+    own = set(ExportJob.__struct_encode_fields__) - set(Job.__struct_fields__)
+    assert told == shared | own

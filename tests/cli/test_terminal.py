@@ -47,9 +47,13 @@ PREVIEW = Preview(
     organizations=0,
     mails=True,
     forecast=Forecast(
-        calls={"invitations": 600, "invitations-bulk": 180},
-        ends_s=24_000.0,
-        waits=[Wait("bulk", 10.0 + 3600 * number, 3500.0, 305 * (number + 1)) for number in range(8)],
+        calls={"invitations": 600, "invitations-bulk": 180, "instance": 780},
+        lanes={"single": 600, "bulk": 180},
+        quota_used=0.4,
+        ends_s=24_180.0,
+        waits=[
+            Wait("bulk", 10.0 + 3600 * number, 3500.0, 305 * (number + 1), "invitations-bulk") for number in range(8)
+        ],
         limits=[LIMIT],
     ),
     starts_at=START_S,
@@ -88,8 +92,10 @@ def test_a_preview_says_what_will_happen() -> None:
         "  scopes     write",
         "  input      people.csv: 2,431 rows",
         "  rows       2,400 to invite, 31 failed",
-        "  calls      600 invitations, 180 invitations-bulk",
-        "  time       6 h 40 min, done about ",
+        "  plan       2,400 rows: 180 bulk and 600 single calls, 6 h 43 min, done about ",
+        "; the quota of the last hour is 40 % used",
+        "  calls      600 invitations, 180 invitations-bulk, 780 instance",
+        " (bulk lane, for invitations-bulk; 305 of 2,400 sent)",
         "  wait       and 3 more",
         f"  limit      {LIMIT}",
         "  people.csv:7: invalid_email: An email address must have an @-sign.",
@@ -111,7 +117,7 @@ def test_a_preview_names_what_is_special() -> None:
     doubtful = changed(items=Items(total=10, pending=4, done=1, unresolved=5), doubtful=3)
     assert "doubt      3 looked up" in doubtful
     assert "2 unresolved" in doubtful
-    empty = changed(items=Items(), forecast=Forecast({}, 0.0, [], []), problems=[], problem_count=0)
+    empty = changed(items=Items(), forecast=Forecast(), problems=[], problem_count=0)
     assert "nothing to do" in empty
     assert "will be created" not in empty
 
@@ -261,13 +267,32 @@ def test_a_bar_is_followed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [now.done for now in seen] == list(range(7))
 
 
+def test_a_bar_of_which_nothing_changes_is_drawn_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[float] = []
+
+    class Collected:
+        def __enter__(self) -> Collected:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def show(self, _: Progress) -> None:
+            drawn.append(asyncio.get_running_loop().time())
+
+    monkeypatch.setattr("clerk_runner.cli.bar.Bar", Collected)
+
+    async def scenario() -> None:
+        follower = asyncio.ensure_future(TerminalView(bars=True).follow(lambda: Progress("x", 1, 9, "waiting")))
+        await asyncio.sleep(3600)
+        follower.cancel()
+        await asyncio.wait([follower])
+
+    run_virtual(scenario())
+    assert 3500 < len(drawn) < 3700
+
+
 def test_a_time_of_another_day_has_its_date() -> None:
     now = time.time()
     assert len(terminal.clock_time(now)) == 5
     assert terminal.clock_time(now + 3 * 86_400).startswith("20")
-
-
-@pytest.mark.parametrize(("typed", "answer"), [("y\n", True), ("yes\n", True), ("n\n", False), ("\n", False)])
-def test_only_a_yes_is_one(monkeypatch: pytest.MonkeyPatch, typed: str, answer: bool) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert terminal.ask("Send?") is answer

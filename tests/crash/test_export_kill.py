@@ -23,16 +23,16 @@ limits: {share: 1.0}
 """
 
 
-def workplace_of(folder: Path, clerk: SimulatedClerk) -> Workplace:
+def workplace_of(folder: Path, clerk: SimulatedClerk, job: str = JOB) -> Workplace:
     folder.mkdir()
     workplace = Workplace(folder, {**clerk.environment, "CLERK_BATCH_SPEED": "20"})
-    workplace.write("job.yaml", JOB)
+    workplace.write("job.yaml", job)
     return workplace
 
 
 def killed(workplace: Workplace, after_s: float) -> bool:
     """Start the run and kill it; False where it ended before."""
-    process = workplace.start("run", "job.yaml", "--json")
+    process = workplace.start("run", "job.yaml", "--json", measured=False)
     try:
         process.communicate(timeout=after_s)
     except subprocess.TimeoutExpired:
@@ -65,3 +65,25 @@ def test_a_killed_export_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Pat
     keys = [(row["created_at"], row["id"]) for row in rows]
     assert keys == sorted(keys)
     assert not list(broken.folder.glob(".*partial"))
+
+
+@pytest.mark.crash
+@pytest.mark.timeout(300)
+def test_a_killed_export_of_another_list_asks_again_only_for_what_was_under_way(tmp_path: Path) -> None:
+    options = ("--key=sk_live_x", "--organizations=3000", "--users=1", "--speed=20", "--latency=50-100ms")
+    job = JOB.replace("list: users", "list: organizations")
+    with simulated_clerk(*options) as clerk:
+        whole = workplace_of(tmp_path / "whole", clerk, job)
+        undisturbed = whole.run("run", "job.yaml", "--json")
+        assert undisturbed.code == 0, undisturbed.err
+        before = clerk.report()["requests"]["GET /organizations"]
+        broken = workplace_of(tmp_path / "broken", clerk, job)
+        draw = random.Random(5)
+        kills = sum(killed(broken, draw.uniform(0.8, 1.6)) for _ in range(6))
+        ended = broken.run("run", "job.yaml", "--json")
+        assert ended.code == 0, ended.err
+        after = clerk.report()["requests"]["GET /organizations"]
+    assert kills >= 2
+    assert (broken.folder / "users.jsonl").read_bytes() == (whole.folder / "users.jsonl").read_bytes()
+    # What came within the last save, half a second and its fsync, is asked for again.
+    assert sum(after.values()) - 2 * sum(before.values()) <= kills * 15

@@ -66,7 +66,7 @@ def torture(workplace: Workplace, clerk: SimulatedClerk, *, people: int, kills: 
     workplace.write("job.yaml", JOB)
     found = Kills()
     for _ in range(kills):
-        process = workplace.start("run", "job.yaml", "--yes", "--json")
+        process = workplace.start("run", "job.yaml", "--yes", "--json", measured=False)
         ended = threading.Event()
         # Not asleep: woken at once by a run that ends before its time.
         waiter = threading.Thread(target=lambda p=process, e=ended: (p.wait(), e.set()))
@@ -167,16 +167,16 @@ def test_everybody_is_invited_exactly_once_however_often_the_run_is_killed(
     assert landed_later >= 5
 
 
-def killed_once(workplace: Workplace, clerk: SimulatedClerk) -> None:
-    """Kill the run when both its first calls have arrived and none has had its effect, then let it end."""
+def killed_once(workplace: Workplace, clerk: SimulatedClerk, *again: str) -> None:
+    """Kill the run when both its first calls have arrived and none has had its effect, then let one end."""
     write_people(workplace.folder / "people.csv", (f"person{number}@example.com" for number in range(14)))
     workplace.write("job.yaml", JOB)
-    process = workplace.start("run", "job.yaml", "--yes", "--json")
+    process = workplace.start("run", "job.yaml", "--yes", "--json", measured=False)
     while sum("POST" in str(arrival) for arrival in clerk.report()["arrivals"]) < 2:
         assert process.poll() is None, process.communicate()
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    last = workplace.run("run", "job.yaml", "--yes", "--json")
+    last = workplace.run("run", "job.yaml", "--yes", "--json", *again)
     assert last.code == 0, last.err
     while clerk.report()["effects_after_disconnect"]["total"] < IN_FLIGHT:
         pass
@@ -196,6 +196,13 @@ SLOW = (
 def test_the_quarantine_outlives_an_effect_that_lands_late(tmp_path: Path) -> None:
     with simulated_clerk(*SLOW) as clerk:
         killed_once(workplace_of(tmp_path / "whole", clerk, speed="12"), clerk)
+        assert invited_more_than_once(clerk) == {}
+
+
+@pytest.mark.crash
+def test_a_run_that_begins_anew_outlasts_the_calls_of_the_one_that_is_left_behind(tmp_path: Path) -> None:
+    with simulated_clerk(*SLOW) as clerk:
+        killed_once(workplace_of(tmp_path / "fresh", clerk, speed="12"), clerk, "--fresh")
         assert invited_more_than_once(clerk) == {}
 
 

@@ -81,7 +81,7 @@ def test_every_kind_and_every_key_is_described() -> None:
     for kind in KINDS:
         described = schema["$defs"][kind.__name__]
         assert described["additionalProperties"] is False
-        assert set(described["properties"]) == {"kind", *kind.__struct_fields__} - kind.given
+        assert set(described["properties"]) == {"kind", *kind.__struct_encode_fields__} - kind.given
         bare = [name for name, each in described["properties"].items() if not each.get("description")]
         assert bare == ["kind"]
         assert "Attributes:" not in json.dumps(schema)

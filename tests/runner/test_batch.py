@@ -112,13 +112,17 @@ def on_a_terminal(workplace: Workplace, answer: Callable[[subprocess.Popen[bytes
         os.close(leader)
 
 
+def sending(number: int) -> Callable[[subprocess.Popen[bytes], int], None]:
+    return lambda process, _: process.send_signal(number)
+
+
 def test_a_no_and_a_signal_at_the_question_leave_nothing_behind(start: Start) -> None:
     workplace, clerk = start()
     assert on_a_terminal(workplace, lambda _, leader: os.write(leader, b"n\n"), "run", "job.yaml") == 3
     assert runs(workplace) == []
-    interrupt = on_a_terminal(workplace, lambda process, _: process.send_signal(signal.SIGINT), "run", "job.yaml")
-    assert interrupt == 130
-    assert runs(workplace) == []
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        assert on_a_terminal(workplace, sending(number), "run", "job.yaml") == code
+        assert runs(workplace) == []
     assert invited(clerk) == {}
     assert on_a_terminal(workplace, lambda _, leader: os.write(leader, b"y\n"), "run", "job.yaml") == 0
     assert len(invited(clerk)) == 20
@@ -251,7 +255,7 @@ def limited(workplace: Workplace, size: int) -> Ended:
     ended = subprocess.run(
         [*workplace.program, *RUN],
         cwd=workplace.folder,
-        env=workplace.environment,
+        env=workplace.unmeasured,
         capture_output=True,
         text=True,
         timeout=120,
@@ -278,12 +282,14 @@ def test_a_full_disk_stops_before_the_next_send_and_resumes(start: Start, size: 
 
 
 MEASURED = """\
-import resource, runpy, sys
+import runpy, sys
 sys.argv = ["clerk-batch", "run", "job.yaml", "--yes", "--json"]
 try:
     runpy.run_module("clerk_runner", run_name="__main__")
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+    # Not ru_maxrss: that begins with what the process was before its exec, which is the size of this test.
+    with open("/proc/self/status") as status:
+        print(next(line for line in status if line.startswith("VmHWM")).split()[1], file=sys.stderr)
 """
 
 
@@ -295,12 +301,14 @@ def resident_kb(folder: Path, count: int) -> int:
         )
         workplace.write("job.yaml", JOB)
         write_people(folder / "people.csv", (f"invited{number}@example.com" for number in range(count)))
-        ended = workplace.run()
+        # Coverage would be measured too: it keeps what it saw.
+        ended = workplace.run(measured=False)
     assert ended.json["items"]["skipped"] == count
     return int(ended.err.split()[-1])
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
-    few, many = resident_kb(tmp_path / "few", 20_000), resident_kb(tmp_path / "many", 80_000)
-    assert many - few < 12_000
-    assert many < 100_000
+    # So many that what is bounded is full in both: the journal's page cache alone may take 16 MB.
+    few, many = resident_kb(tmp_path / "few", 150_000), resident_kb(tmp_path / "many", 300_000)
+    assert many - few < 20_000
+    assert many < 130_000

@@ -57,6 +57,14 @@ def test_a_refusal_is_read_with_its_errors_and_trace(clerk_responses: Any) -> No
     assert found.reply.problems[0].meta == meta
 
 
+def test_a_message_that_repeats_addresses_and_keys_is_kept_without_them(clerk_responses: Any) -> None:
+    said = "jane@example.com\nis taken; see https://x.clerk.app/v1/tickets/accept?ticket=abc (sk_test_abc)"
+    clerk_responses.answer("POST", "/invitations", status=422, payload={"errors": [{"code": "c", "message": said}]})
+    found, _ = attempt(WRITE)
+    assert isinstance(found, Answered)
+    assert found.reply.problems[0].message == "***@*** is taken; see https://*** (sk_test_***)"
+
+
 @pytest.mark.parametrize("payload", [{}, [], {"errors": []}, {"errors": "no"}, {"errors": [7]}, {"errors": [{}]}])
 def test_a_refusal_of_any_shape_has_an_error(clerk_responses: Any, payload: Any) -> None:
     clerk_responses.answer("GET", "/users", status=418, payload=payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -264,6 +265,7 @@ def test_leaving_when_the_quarantine_ends_too_far_away(tmp_path: Path) -> None:
     play = Play(tmp_path, [""] * 3, endings=["lost"] * 9, options={"max_wait_s": 60.0})
     engine = play.run()
     assert isinstance(engine.ending, LeftEarly)
+    assert "what is in doubt" in str(engine.ending)
     assert play.states == {State.DOUBT: 3}
 
 
@@ -271,7 +273,11 @@ def test_leaving_when_the_time_is_over(tmp_path: Path) -> None:
     play = Play(tmp_path, [""] * 400, options={"max_time_s": 600.0})
     engine = play.run()
     assert isinstance(engine.ending, LeftEarly)
-    assert engine.ending.until is None
+    assert engine.ending.until is not None
+    permit_s = datetime.datetime.fromisoformat(engine.ending.until).timestamp() - 1_800_000_000.0
+    # The first permit of the cold hour comes back an hour after its answer.
+    assert 3600 <= permit_s < 3610
+    assert "the next permit comes at" in str(engine.ending)
     assert 600 <= play.start_s - 1_800_000_000.0 < 610
     play.options = {}
     play.run()
@@ -315,10 +321,21 @@ def test_a_refusal_that_no_other_call_could_better_stops_all_lanes(
 
 def test_a_job_of_fewer_than_ten_an_hour_sends_smaller_calls(tmp_path: Path) -> None:
     limits = GateOptions(share=1.0, quota_share=1.0, per_hour=4)
-    play = Play(tmp_path, [""] * 9, limits=limits, options={"most_items": 4})
+    play = Play(tmp_path, [""] * 9, limits=limits)
     play.run()
     assert play.states == {State.DONE: 9}
     assert 7200 <= play.start_s - 1_800_000_000.0 < 7300
+    everybody_once(play)
+
+
+@pytest.mark.parametrize("lanes", ["both", "single", "bulk"])
+@pytest.mark.parametrize("groups", [[""] * 105, ["org_a", "org_b", "org_c"] * 35])
+def test_what_is_free_of_the_jobs_own_hour_is_used_whole(tmp_path: Path, lanes: str, groups: list[str]) -> None:
+    limits = GateOptions(share=1.0, quota_share=1.0, per_hour=25)
+    play = Play(tmp_path, groups, job=f"lanes: {lanes}\n", limits=limits)
+    play.run()
+    assert play.states == {State.DONE: 105}
+    assert 4 * 3600 <= play.start_s - 1_800_000_000.0 < 4 * 3600 + 60
     everybody_once(play)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -110,6 +111,16 @@ def test_a_planted_link_is_not_followed(state: StateFolder, tmp_path: Path, name
         assert (run.path / name).read_text() == "ours"
         assert not (run.path / name).is_symlink()
     assert target.read_text() == "theirs"
+
+
+def test_half_a_run_is_left_by_nobody(state: StateFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("clerk_runner.folders.write_private", full)
+    with pytest.raises(OSError, match="no space left"):
+        state.create(facts(state))
+    assert list(state.runs.iterdir()) == []
 
 
 def test_one_process_holds_a_run_and_the_kernel_frees_it(state: StateFolder) -> None:

@@ -23,6 +23,8 @@ from clerk_jobs.errors import ClerkBatchError
 __all__ = ["SpecError", "compile_documents", "compile_folder", "parse_document"]
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
+MAX_REFERENCES: Final = 32
+"""References that lead to each other before they reach something."""
 _VERSION: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 # Copied as they are; the same names are used in the facts. A flag that is false says nothing.
 _VALUES: Final = (
@@ -82,7 +84,7 @@ def compile_documents(documents: Iterable[Mapping[str, Any]]) -> Facts:
         version = str(document["info"]["version"])
         try:
             facts.versions[version] = [*_Compiler(document, pools).operations()]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
             raise SpecError(f"the document of version {version} is not as expected: {error!r}") from error
     return facts
 
@@ -204,13 +206,15 @@ class _Compiler:
     def _resolved(self, source: Mapping[str, Any]) -> tuple[Mapping[str, Any], str | None]:
         """What a reference points to, and the last name on the way there."""
         component = None
-        while "$ref" in source:
+        for _ in range(MAX_REFERENCES):
+            if "$ref" not in source:
+                return source, component
             target: Any = self._document
             for step in str(source["$ref"]).removeprefix("#/").split("/"):
                 target = target[step.replace("~1", "/").replace("~0", "~")]
             component = str(source["$ref"]).rpartition("/")[2]
             source = target
-        return source, component
+        raise ValueError(f"the reference to {component} leads in a circle")
 
 
 def _without_wrapper(flat: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from clerk_jobs.catalog.check import Finding, check_value, parse_text
 from clerk_jobs.catalog.operation import Operation, Parameter
 from clerk_jobs.catalog.rules import check_rules
 from clerk_jobs.catalog.schema import Json, Schema
+from clerk_jobs.catalog.sendable import check_sendable
 from clerk_jobs.catalog.spelling import comparison, field_hint, parameter_hint
 from clerk_jobs.errors import ClerkBatchError
 
@@ -72,7 +73,8 @@ def prepare(operation: Operation, inputs: Inputs, *, check: bool = True) -> Call
     """The call that the inputs make.
 
     Args:
-        check: False leaves out all checks but those of the path, without whose values there is no call.
+        check: False leaves out all checks but those of the path, without whose values there is no call, and of what
+            no request can carry.
 
     Raises:
         CallRefusedError: with everything that is wrong.
@@ -83,7 +85,10 @@ def prepare(operation: Operation, inputs: Inputs, *, check: bool = True) -> Call
         >>> call.method, call.path, call.subject
         ('GET', '/users/user_1', 'user_1')
     """
-    findings = list(_check_path(operation, inputs.path, strict=check))
+    findings = [
+        *_check_path(operation, inputs.path, strict=check),
+        *check_sendable(inputs.path.items(), inputs.query, inputs.body),
+    ]
     if check:
         findings += _check_query(operation, inputs.query)
         findings += _check_body(operation, inputs.body)

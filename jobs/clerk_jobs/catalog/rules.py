@@ -30,6 +30,8 @@ def check_rules(operation: Operation, query: Mapping[str, Sequence[str]], body: 
     yield from _check_users(operation, query)
     if operation.operation_id == "GetSessionList" and not {"client_id", "user_id"} & set(query):
         yield Finding("query", "", "rule", "client_id or user_id is required")
+    for role in query.get("role", ()):
+        yield from _check_role(operation, role.lstrip("+-"), "query", "role")
     if isinstance(body, Mapping):
         yield from _check_role(operation, body.get("role"), "body", "role")
     elif isinstance(body, Sequence) and not isinstance(body, str):

@@ -21,10 +21,12 @@ from typing import Literal
 from clerk_jobs.errors import ClerkBatchError
 from clerk_jobs.export.page import Page
 
-__all__ = ["DisorderError", "Slice", "SliceState", "Taken"]
+__all__ = ["LEAST_LIMIT", "DisorderError", "Slice", "SliceState", "Taken"]
 
 OVERLAP = 10
-"""Known rows that a page by offset must begin with, within one millisecond."""
+"""Known rows that a page by offset begins with, within one millisecond; at most half of the page."""
+LEAST_LIMIT = 2
+"""Rows of the smallest page: one to be known and one to be new."""
 
 SliceState = Literal["open", "check", "closed"]
 
@@ -54,6 +56,8 @@ class Slice:
         position_ms: creation of the last user that was kept; ``low_ms`` before the first.
         after_ms, before_ms: the bounds of the walk as they were asked for; a cursor demands that they stay.
         cursor: id after which the next page begins; None asks by time.
+        cursor_ms: creation of the cursor's user: nothing older may follow it.
+        asked: rows that were asked for last; a cursor demands that they stay as many. 0 before the first page.
         skip: rows to leave out at the server, where a millisecond holds more than a page and there is no cursor.
         state: ``check`` waits until it is known whether the cursor is alive.
         kept: how many users it gave.
@@ -70,34 +74,44 @@ class Slice:
     after_ms: int = -1
     before_ms: int = -1
     cursor: str | None = None
+    cursor_ms: int = 0
+    asked: int = 0
     skip: int = 0
     state: SliceState = "open"
     kept: int = 0
     per_ms: float | None = None
     hoped: float | None = None
     seen: set[str] = field(default_factory=set, repr=False)
+    _before: set[str] = field(default_factory=set, repr=False)
     _used: set[str] = field(default_factory=set, repr=False)
     _standing: int = 0
+    _back: int = 0
+    _refused_at: tuple[int, int] = (-1, -1)
 
     def __post_init__(self) -> None:
         if self.position_ms < 0:
             self.position_ms = self.low_ms
             self._begin()
 
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """The parameters of the next page beside ``limit`` and what the job asks for."""
+    def query(self, limit: int) -> tuple[tuple[str, str], ...]:
+        """The parameters of the next page of ``limit`` rows, beside what the job asks for."""
         assert self.state == "open"
+        assert limit >= LEAST_LIMIT
+        if self.cursor is not None and limit != self.asked:
+            self._begin()
+        self.asked = limit
         place = (("starting_after", self.cursor),) if self.cursor is not None else ()
         if self.skip:
             place = (("offset", str(self.skip)),)
         return (
+            ("limit", str(limit)),
             ("order_by", "+created_at"),
             ("created_at_after", str(self.after_ms)),
             ("created_at_before", str(self.before_ms)),
             *place,
         )
 
-    def take(self, page: Page, limit: int) -> Taken:
+    def take(self, page: Page) -> Taken:
         """Take the page that the last query brought, and move on.
 
         Raises:
@@ -106,15 +120,17 @@ class Slice:
         times = page.created_ms
         if any(one > other for one, other in itertools.pairwise(times)):
             raise DisorderError("a page of users was not ordered by created_at")
-        if self.skip and len(page) and page.ids[0] not in self.seen:
-            # Rows before this page are gone and others moved up unseen: begin earlier.
-            self.skip = max(0, self.skip - 2 * OVERLAP)
+        if self.skip and not (len(page) and (page.ids[0] in self.seen or page.ids[0] in self._before)):
+            # Rows before this page are gone and others moved up unseen: begin earlier, by more each time.
+            self._back = 2 * max(self._back, OVERLAP)
+            self.skip = max(0, self.skip - self._back)
             return Taken(())
-        if times and times[0] < (self.position_ms if self.cursor is not None else self.after_ms):
+        if times and times[0] < (self.cursor_ms if self.cursor is not None else self.after_ms):
             return self._strayed()
+        self._back = 0
         rows = self._unknown(page)
         self._advance(page, rows)
-        self._go_on(page, limit, moved=bool(rows))
+        self._go_on(page)
         return Taken(rows)
 
     def believed(self, left: float) -> float:
@@ -130,6 +146,10 @@ class Slice:
         """
         if self.cursor is None:
             raise DisorderError("Clerk refused a page that has no cursor")
+        if self._refused_at == (self.position_ms, self.kept):
+            # Cursors do not lead out of this millisecond: an offset does.
+            self.by_cursor = False
+        self._refused_at = (self.position_ms, self.kept)
         self.state = "open"
         self._begin()
 
@@ -172,43 +192,44 @@ class Slice:
         ]
 
     def _advance(self, page: Page, rows: Sequence[int]) -> None:
-        if not rows:
-            self.per_ms = 0.0 if not len(page) else self.per_ms
-            return
-        self.kept += len(rows)
-        self._standing += len(rows)
-        if self.hoped is not None:
-            self.hoped = max(0.0, self.hoped - len(rows))
-        last_ms = page.created_ms[rows[-1]]
-        if last_ms > self.position_ms:
-            # A millisecond that fills pages says nothing of the time after it until the walk has left it.
-            self.per_ms = self._standing / (last_ms - self.position_ms)
-            self.position_ms, self._standing = last_ms, 0
-            self.seen.clear()
-            self._used.clear()
-        self.seen.update(page.ids[place] for place in rows if page.created_ms[place] == last_ms)
+        if rows:
+            self.kept += len(rows)
+            self._standing += len(rows)
+            if self.hoped is not None:
+                self.hoped = max(0.0, self.hoped - len(rows))
+            self._move_to(page.created_ms[rows[-1]])
+        elif not len(page):
+            self.per_ms = 0.0
+        # Also those outside of the slice: a page by offset shows by them that it follows the one before.
+        for identifier, time_ms in zip(page.ids, page.created_ms, strict=True):
+            if time_ms >= self.position_ms - 1:
+                (self.seen if time_ms == self.position_ms else self._before).add(identifier)
 
-    def _go_on(self, page: Page, limit: int, *, moved: bool) -> None:
+    def _move_to(self, last_ms: int) -> None:
+        if last_ms == self.position_ms:
+            return
+        # A millisecond that fills pages says nothing of the time after it until the walk has left it.
+        self.per_ms = self._standing / (last_ms - self.position_ms)
+        self._before = self.seen if last_ms == self.position_ms + 1 else set()
+        self.seen = set()
+        self.position_ms, self._standing = last_ms, 0
+        self._used.clear()
+
+    def _go_on(self, page: Page) -> None:
         if len(page) and page.created_ms[-1] >= self.high_ms:
             self.state = "closed"
-        elif len(page) < limit:
+        elif len(page) < self.asked:
             self.state = "check" if self.cursor is not None else "closed"
         elif self.by_cursor:
-            self._use_cursor(page.ids[-1])
-        elif page.created_ms[-1] > self.after_ms + 1 or moved:
-            self._by_time(page)
+            self._use_cursor(page.ids[-1], page.created_ms[-1])
+        elif self.position_ms - 1 > self.after_ms:
+            self._begin()
         else:
-            self.skip += limit - OVERLAP
+            # The walk has not left the first millisecond that was asked for: deeper into it.
+            self.skip += len(page) - min(OVERLAP, self.asked // 2)
 
-    def _use_cursor(self, cursor: str) -> None:
+    def _use_cursor(self, cursor: str, cursor_ms: int) -> None:
         if cursor in self._used:
             raise DisorderError("pages of users go round in a circle: a cursor came back")
         self._used.add(cursor)
-        self.cursor = cursor
-
-    def _by_time(self, page: Page) -> None:
-        """Without a cursor: from the last millisecond on, or deeper into it where it holds more than a page."""
-        if self.position_ms - 1 > self.after_ms:
-            self._begin()
-        else:
-            self.skip += len(page) - OVERLAP
+        self.cursor, self.cursor_ms = cursor, cursor_ms

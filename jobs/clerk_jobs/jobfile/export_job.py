@@ -2,128 +2,155 @@
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, cast
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from clerk_jobs.catalog import load
-from clerk_jobs.catalog.catalog import UnknownVersionError
-from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, prepare
+from clerk_jobs.catalog import Operation, UnknownVersionError
+from clerk_jobs.catalog.prepare import CallRefusedError
+from clerk_jobs.export.columns import Column, ColumnType, default_columns, documented_fields, documented_type
+from clerk_jobs.export.form import ENDINGS, STDOUT, Form, Format, Formulas, format_of, packing_of
+from clerk_jobs.export.lists import UnknownListError, call_of, find_list
+from clerk_jobs.jobfile.export_fields import Pairs, WantedColumn, filters, output_file, wanted_columns
 from clerk_jobs.jobfile.models import Job
-from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node, Scalar, key_path
-from clerk_jobs.jobfile.reading import UNREAD, Complaint, Reading, Rule, Unread
-from clerk_jobs.paths import path_problem
-from clerk_jobs.wording import did_you_mean
+from clerk_jobs.jobfile.reading import Complaint, Rule
+from clerk_jobs.wording import did_you_mean, shown
 
 __all__ = ["ExportJob", "Pairs"]
 
 OURS: Final = frozenset({"limit", "offset", "starting_after", "order_by", "paginated"})
 """Parameters that belong to the walk."""
-PLACEHOLDERS: Final = ("date", "time", "run")
-MOST_USERS: Final = 500
-"""Source: Clerk's OpenAPI document 2026-05-12, GetUserList, maximum of limit."""
+LEAST_PAGE: Final = 10
+"""Pages overlap, so they cannot be arbitrarily small."""
 
 
-class Pairs(tuple[tuple[str, str], ...]):
-    """Query parameters, in order; a repeated name is an array."""
-
-    __slots__ = ()
-
-
-def _filters() -> Meta:
-    def read(node: Node, path: str, reading: Reading) -> Pairs | Unread:
-        if not isinstance(node, MapNode):
-            return reading.fault(node.place, path, "must be a map of Clerk's filters", "where: {banned: true}")
-        pairs: list[tuple[str, str]] = []
-        faults = len(reading.faults)
-        for name, (_, value) in node.entries.items():
-            for each in value.items if isinstance(value, ListNode) else (value,):
-                if isinstance(each, Scalar) and each.value is not None:
-                    pairs.append((name, _as_text(name, each)))
-                else:
-                    reading.fault(each.place, key_path(path, name), "must be a value or a list of values")
-        return Pairs(pairs) if len(reading.faults) == faults else UNREAD
-
-    return Meta(extra={"reader": read}, extra_json_schema={"type": "object"})
-
-
-def _as_text(name: str, node: Scalar) -> str:
-    """The value as a query parameter; a date is milliseconds where the parameter is a time."""
-    if isinstance(node.value, bool):
-        return "true" if node.value else "false"
-    if isinstance(node.value, str) and re.search(r"_at(_|$)", name):
-        return _milliseconds(node.value)
-    return str(node.value)
-
-
-def _milliseconds(text: str) -> str:
+def _known(name: str, api_version: str) -> Operation | None:
+    """The list; None where there is none, which a rule of its own tells."""
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return str(int(moment.timestamp() * 1000))
+        return find_list(name, api_version)
+    except (UnknownVersionError, UnknownListError):
+        return None
 
 
-def _output_path() -> Meta:
-    def read(node: Node, path: str, reading: Reading) -> str | Unread:
-        text = node.value if isinstance(node, Scalar) else None
-        if not isinstance(text, str) or not text or text.endswith("/"):
-            return reading.fault(node.place, path, "must be the path of a file", "output: exports/users-{date}.jsonl")
-        for name in re.findall(r"\{([^{}]*)\}", text):
-            if name not in PLACEHOLDERS:
-                known = ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
-                hint = did_you_mean(name, PLACEHOLDERS) or f"known: {known}"
-                return reading.fault(node.place, path, f"{{{name}}} is nothing that is filled in here", hint)
-        if not re.search(r"\.(jsonl|ndjson)(\.gz)?$", text):
-            return reading.fault(node.place, path, "must end with .jsonl or .jsonl.gz")
-        problem = path_problem(reading.folder, text, allow_outside=reading.allow_outside)
-        return reading.fault(node.place, path, *problem) if problem else text
-
-    return Meta(extra={"reader": read}, extra_json_schema={"type": "string"})
+def _list_exists(listing: str, api_version: str) -> Iterator[Complaint]:
+    try:
+        find_list(listing, api_version)
+    except UnknownVersionError as error:
+        yield Complaint("api_version", str(error), at="list")
+    except UnknownListError as error:
+        yield Complaint("list", str(error), error.hint)
 
 
-def _filters_exist(where: Pairs, api_version: str) -> Iterator[Complaint]:
-    """Clerk may ignore a parameter that it does not know, and then everybody would be exported."""
+def _filters_exist(listing: str, where: Pairs, api_version: str) -> Iterator[Complaint]:
+    """Clerk may ignore a parameter that it does not know, and then everything would be exported."""
     for name in dict.fromkeys(name for name, _ in where):
         if name in OURS:
             yield Complaint(f"where.{name}", "belongs to the walk through the list, not to its filters", at="where")
-    try:
-        operation = load(api_version).operation("GetUserList")
-    except UnknownVersionError as error:
-        yield Complaint("api_version", str(error))
+    operation = _known(listing, api_version)
+    if operation is None:
         return
     try:
-        prepare(operation, Inputs(query=[pair for pair in where if pair[0] not in OURS]))
+        call_of(operation, tuple(pair for pair in where if pair[0] not in OURS))
     except CallRefusedError as error:
         for finding in error.findings:
-            yield Complaint(f"where.{finding.name}", finding.message, finding.hint, at="where")
+            key = f"where.{finding.name}" if finding.name else "where"
+            yield Complaint(key, finding.message, finding.hint, at="where")
+
+
+def _page_fits(listing: str, page_size: int | None, api_version: str) -> Iterator[Complaint]:
+    """Clerk answers ten rows where more are asked for than it gives, without a word."""
+    operation = _known(listing, api_version)
+    most = operation.page_maximum if operation is not None else None
+    if page_size is not None and most is not None and page_size > most:
+        yield Complaint("page_size", f"must be a whole number of at most {most}")
+
+
+def _format_is_known(output: str, chosen_format: Format | None) -> Iterator[Complaint]:
+    found = chosen_format or format_of(output)
+    if found is None:
+        ends = ", ".join(f".{end}" for end in ENDINGS)
+        yield Complaint("output", f"must end with one of {ends}", "or say it: format: jsonl")
+    elif not Form(found).streams and (output == STDOUT or packing_of(output)):
+        reason = "cannot be piped" if output == STDOUT else "is compressed in itself"
+        yield Complaint("output", f"{found} {reason}", "use jsonl or csv, or a file of its own name")
+
+
+def _columns_fit(
+    listing: str,
+    wanted: tuple[WantedColumn, ...] | None,
+    output: str,
+    chosen_format: Format | None,
+    api_version: str,
+) -> Iterator[Complaint]:
+    operation = _known(listing, api_version)
+    if operation is None or wanted is None:
+        return
+    if (chosen_format or format_of(output)) == "jsonl":
+        yield Complaint("columns", "is for tables; JSON Lines has every field", "remove it, or use .csv")
+    for name, many in Counter(column.name.lower() for column in wanted).items():
+        if many > 1:
+            yield Complaint("columns", f"the name {shown(name)} is there more than once", "write name: path")
+    for column in wanted:
+        if column.type is None and documented_type(operation, column.path) is None:
+            first = column.path.partition(".")[0]
+            hint = did_you_mean(first, documented_fields(operation))
+            hint = hint or "a field that is not documented needs a type: {path: …, type: any}"
+            yield Complaint("columns", f"{shown(first)} is no documented field of {listing}", hint)
 
 
 class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="export"):
     """A list of Clerk's, written to a file.
 
     Attributes:
-        list: what is exported.
-        where: Clerk's own filters; a time may be written as a date, and created_at_after includes its moment.
-        output: the file, relative to the job file; {date}, {time} and {run} are filled in when the run starts.
-        page_size: rows asked for at once.
+        list: what is exported (the field ``listing``): a list of Clerk's, named by its path.
+        where: Clerk's own filters; a time may be written as a date, and created_at_after of users includes its moment.
+        output: the file, relative to the job file; {date}, {time} and {run} are filled in when the run starts. "-" is
+            standard output.
+        format: what the output is (the field ``chosen_format``); unset, as its name ends.
+        columns: of everything but JSON Lines (the field ``wanted``); unset, every documented field.
+        formulas: what becomes of CSV cells that a spreadsheet would execute.
+        page_size: rows asked for at once; unset, as many as the list gives.
     """
 
     manners: ClassVar[frozenset[str]] = Job.manners | {"page_size"}
-    rules: ClassVar[tuple[Rule, ...]] = (_filters_exist,)
+    rules: ClassVar[tuple[Rule, ...]] = (_list_exists, _filters_exist, _page_fits, _format_is_known, _columns_fit)
     also_known: ClassVar[dict[str, str]] = {
         "filter": "where",
         "file": "output",
         "path": "output",
         "limit": "page_size",
+        "fields": "columns",
     }
 
-    list: Literal["users"]
-    output: Annotated[str, _output_path()]
-    where: Annotated[Pairs, _filters()] = Pairs()
-    page_size: Annotated[int, Meta(ge=1, le=MOST_USERS)] = MOST_USERS
+    listing: str = field(name="list")
+    output: Annotated[str, output_file()]
+    where: Annotated[Pairs, filters()] = Pairs()
+    chosen_format: Format | None = field(name="format", default=None)
+    wanted: Annotated[tuple[WantedColumn, ...], wanted_columns()] | None = field(name="columns", default=None)
+    formulas: Formulas = "defuse"
+    page_size: Annotated[int, Meta(ge=LEAST_PAGE)] | None = None
+
+    @property
+    def form(self) -> Form:
+        """What the output looks like."""
+        found = self.chosen_format or format_of(self.output)
+        assert found is not None, "a rule has seen to it"
+        table = self.listing.rpartition("/")[2]
+        if found == "jsonl":
+            return Form(found, packing_of(self.output))
+        return Form(found, packing_of(self.output), self._table(), table, self.formulas)
+
+    def _table(self) -> tuple[Column, ...]:
+        operation = find_list(self.listing, self.api_version)
+        if self.wanted is None:
+            return default_columns(operation)
+        return tuple(
+            Column(
+                each.name,
+                each.path,
+                cast("ColumnType", each.type) if each.type else documented_type(operation, each.path) or "any",
+            )
+            for each in self.wanted
+        )

@@ -54,7 +54,8 @@ class _StructReading:
         self._cls = cls
         self._info = info
         self._hidden: frozenset[str] = getattr(cls, "given", frozenset())
-        self._fields = {each.name: each for each in info.fields if each.name not in self._hidden}
+        # By the key of the file, which a field may have beside its own name: ``field(name="list")``.
+        self._fields = {each.encode_name: each for each in info.fields if each.name not in self._hidden}
         self._node = node
         self._path = path
         self._reading = reading
@@ -65,22 +66,22 @@ class _StructReading:
         values: dict[str, object] = {}
         for name, each in self._fields.items():
             if name in self._node.entries:
-                values[name] = self._read_field(each)
+                values[each.name] = self._read_field(each)
             elif name in guessed:
                 # It is there under a mistyped name, which is fault enough.
-                values[name] = UNREAD
+                values[each.name] = UNREAD
             elif each.required:
-                values[name] = self._reading.fault(self._node.place, key_path(self._path, name), "is missing")
+                values[each.name] = self._reading.fault(self._node.place, key_path(self._path, name), "is missing")
             else:
-                values[name] = each.default if each.default is not NODEFAULT else each.default_factory()
+                values[each.name] = each.default if each.default is not NODEFAULT else each.default_factory()
         self._apply_rules(values)
         if len(self._reading.faults) > before or not strict:
             return UNREAD
         return self._cls(**values, **{name: given[name] for name in self._hidden})
 
     def _read_field(self, each: types.Field) -> object:
-        node = self._node.entries[each.name][1]
-        return read_type(each.type, node, key_path(self._path, each.name), self._reading)
+        node = self._node.entries[each.encode_name][1]
+        return read_type(each.type, node, key_path(self._path, each.encode_name), self._reading)
 
     def _unknown_keys(self) -> set[str]:
         tag = self._info.tag_field

@@ -6,9 +6,9 @@ from clerk_jobs.catalog import Json
 from clerk_jobs.words.context import Context, users_meant
 from clerk_jobs.words.frame import Frame
 from clerk_jobs.words.people import is_name, lookup, people
-from clerk_jobs.words.understanding import Planned, Question, Understanding, Understood
+from clerk_jobs.words.understanding import Planned, Question, Unclear, Understanding, Understood
 
-__all__ = ["block", "suspend", "unknown_target"]
+__all__ = ["block", "delete_organization", "resend", "reset_password", "suspend", "unknown_target"]
 
 
 def block(frame: Frame, context: Context) -> Understanding | None:
@@ -40,6 +40,46 @@ def suspend(frame: Frame, context: Context) -> Understanding | None:
         for name, why in (("BanUser", "until it is lifted; ends all sessions"), ("LockUser", "until the lock expires"))
     )
     return Question("Ban or lock?", choices)
+
+
+def reset_password(frame: Frame, context: Context) -> Understanding | None:
+    """ "reset the password of user_1": taken away, or to be chosen anew at the next sign-in."""
+    if frame.verb != "reset" or set(frame.nouns) - {"user", "password"} or "password" not in frame.nouns:
+        return None
+    lookups, users = users_meant(frame, context)
+    if not users:
+        return None
+    choices = tuple(
+        Understood((*lookups, Planned(context.operation(name), {"user_id": users[0]})), (why,))
+        for name, why in (
+            ("SetUserPasswordCompromised", "the user chooses a new one at the next sign-in"),
+            ("RemoveUserPassword", "there is none any more"),
+        )
+        if name in context.catalog.operation_ids
+    )
+    return Question("Is a new password to be chosen, or is there to be none?", choices)
+
+
+def resend(frame: Frame, context: Context) -> Understanding | None:  # noqa: ARG001 (a rule's signature)
+    """ "resend invitation inv_1": Clerk has no such operation."""
+    things = {*frame.nouns, *(token.what for token in frame.sentence.values("id"))}
+    if not frame.sentence.has(r"re-?send|send .* again") or not things & {"invitation", "organization_invitation"}:
+        return None
+    return Unclear("Clerk does not send an invitation again: revoke it, and create a new one.")
+
+
+def delete_organization(frame: Frame, context: Context) -> Understanding | None:
+    """ "delete org acme": looked up first, because a name is no id."""
+    if frame.actions[:1] != ("delete",) or frame.nouns != ["organization"] or frame.sentence.values("id"):
+        return None
+    names = [token.text for token in frame.sentence.values("quoted")] or [
+        word for word in frame.left_words() if is_name(word)
+    ]
+    if len(names) != 1:
+        return None
+    found = Planned(context.operation("ListOrganizations"), query=(("query", names[0]),))
+    gone = Planned(context.operation("DeleteOrganization"), {"organization_id": context.carried()})
+    return Understood((found, gone), ("the one organization that is found by that name",))
 
 
 def unknown_target(frame: Frame, context: Context) -> Understanding | None:

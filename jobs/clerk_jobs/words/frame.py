@@ -127,7 +127,8 @@ def read_frame(sentence: Sentence, now_ms: int) -> Frame:
 
 def find_verb(text: str) -> re.Match[str] | None:
     """The first verb in a text, with what may politely stand before it."""
-    return re.search(rf"(?<![\w<:-])(?:{_VERB})(?![\w>-])", text, re.IGNORECASE)
+    # "users limit 10" says how many: there it is no verb.
+    return re.search(rf"(?<![\w<:-])(?!limit \d)(?:{_VERB})(?![\w>-])", text, re.IGNORECASE)
 
 
 def _read_verb(frame: Frame) -> None:

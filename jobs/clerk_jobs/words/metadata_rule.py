@@ -12,7 +12,7 @@ from clerk_jobs.catalog.metadata import KINDS, recommend
 from clerk_jobs.words.context import Context, organization_meant, users_meant
 from clerk_jobs.words.filling import fill
 from clerk_jobs.words.frame import Frame
-from clerk_jobs.words.people import is_name
+from clerk_jobs.words.people import is_name, people
 from clerk_jobs.words.understanding import Planned, Question, Understanding, Understood
 
 __all__ = ["metadata"]
@@ -45,6 +45,9 @@ def metadata(frame: Frame, context: Context) -> Understanding | None:
     if not users and not organization:
         return None
     values = _pairs(frame, removing="delete" in frame.actions[:1])
+    if lookups and not said:
+        named_so = {value for _, value in people(frame)}
+        values = {key: value for key, value in values.items() if key not in named_so}
     if not values or (not said and not _plausible(values)):
         return None
     operation, path = _owner(frame, context, users, organization)

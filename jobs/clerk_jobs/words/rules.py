@@ -7,7 +7,14 @@ from typing import Final
 
 from clerk_jobs.catalog import Json
 from clerk_jobs.words.context import Context, Rule
-from clerk_jobs.words.doubt_rules import block, suspend, unknown_target
+from clerk_jobs.words.doubt_rules import (
+    block,
+    delete_organization,
+    resend,
+    reset_password,
+    suspend,
+    unknown_target,
+)
 from clerk_jobs.words.filling import fill
 from clerk_jobs.words.frame import Frame
 from clerk_jobs.words.member_rules import invite, membership
@@ -80,6 +87,7 @@ def find_people(frame: Frame, context: Context) -> Understanding | None:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    block, suspend, limits_of_members, invite, membership, metadata, settings, find_people, unknown_target,
+    block, suspend, reset_password, resend, delete_organization, limits_of_members, invite, membership, metadata,
+    settings, find_people, unknown_target,
 )  # fmt: skip
 """In the order in which they look; the first that understands decides."""

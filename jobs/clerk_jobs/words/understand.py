@@ -20,7 +20,16 @@ from clerk_jobs.words.understanding import Planned, Question, Topic, Unclear, Un
 
 __all__ = ["understand"]
 
-_LIMITS: Final = r"rate[ -]?limits?|request limits?|api limits?|quotas?|throttl\w+|how (?:many|fast) (?:requests|calls)"
+_LIMITS: Final = (
+    r"rate[ -]?limits?|request limits?|api limits?|quotas?|throttl\w+|how (?:many|fast) (?:requests|calls)|"
+    r"how (?:fast|quickly|often) (?:can|may|am)"
+)
+_PROVISOS: Final = (
+    r"do not|don['’]?t|not|never|except|excluding|but|unless|if|only|until|tomorrow|tonight|later|"  # noqa: RUF001
+    r"next (?:week|month|monday)"
+)
+"""What makes a write something else, or a write of another day: asked about before anything is done."""
+_DURATION: Final = r"(?:\d+|an?|one|two|three|few) (?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)"
 _LEAST: Final = 3.0
 """A best candidate below this explains too little to be believed."""
 
@@ -57,7 +66,8 @@ def understand(text: str, catalog: Catalog, now_ms: int) -> Understanding:
     done: list[Understood] = []
     clauses = list(_clauses(whole))
     for clause in clauses:
-        result = _understand_clause(clause, context, now_ms)
+        said = clause.text
+        result = _with_provisos(_understand_clause(clause, context, now_ms), said, clause.text)
         if not isinstance(result, Understood):
             if len(clauses) > 1 and isinstance(result, Question):
                 choices = tuple(_joined([*done, choice]) for choice in result.choices)
@@ -66,6 +76,25 @@ def understand(text: str, catalog: Catalog, now_ms: int) -> Understanding:
         done.append(result)
         context = _after(context, result)
     return _joined(done)
+
+
+def _with_provisos(result: Understanding, said: str, left: str) -> Understanding:
+    """What was understood; a write that is asked for on a condition, or not at all, becomes a question.
+
+    Args:
+        said: the clause, and ``left`` what nothing has taken of it.
+    """
+    if not isinstance(result, Understood) or all(call.operation.method == "GET" for call in result.calls):
+        return result
+    bodies = " ".join(str(call.body) for call in result.calls if call.body is not None)
+    words = [found[0] for found in re.finditer(rf"(?<![\w<:-])(?:{_PROVISOS})(?![\w>-])", said, re.IGNORECASE)]
+    words += [found[0] for found in re.finditer(rf"(?<![\w<:-])(?:{_DURATION})(?![\w>-])", left, re.IGNORECASE)]
+    unread = [word for word in dict.fromkeys(words) if word not in bodies]
+    return _asked_again(unread, result) if unread else result
+
+
+def _asked_again(words: Sequence[str], understood: Understood) -> Question:
+    return Question(f"These words were not understood: {', '.join(words)}. Is this meant all the same?", (understood,))
 
 
 def _joined(parts: Sequence[Understood]) -> Understood:
@@ -138,12 +167,13 @@ def _checked(candidate: Candidate, frame: Frame, context: Context) -> Understand
     if changes and not filled.body and operation.body is not None:
         fields = ", ".join((operation.body.schema.items or operation.body.schema).properties)
         return Unclear(f"{operation.phrase}: what is to be changed? It can change {fields}.")
-    left = [word for word in frame.left_words() if word not in filled.taken and word not in _HARMLESS]
+    known = {*filled.taken, *_HARMLESS}
+    if len(understood.calls) > 1:
+        known |= {word for _, value in people(frame) for word in value.lower().split()}
+    left = [word for word in frame.left_words() if word not in known]
     telling = operation.method == "DELETE" or any(word in _NEGATIONS for word in frame.sentence.words())
     if left and telling:
-        return Question(
-            f"These words were not understood: {', '.join(left)}. Is this meant all the same?", (understood,)
-        )
+        return _asked_again(left, understood)
     return understood
 
 

@@ -89,8 +89,16 @@ def cli() -> None:
     """
 
 
+def _open_closed_streams() -> None:
+    """A stream that whoever started us had closed leads nowhere, and no file or connection takes its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for the process's life
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that does not know a character gets its number: no message may end in a fault of its own.
         if isinstance(stream, TextIOWrapper):

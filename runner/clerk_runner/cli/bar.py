@@ -26,13 +26,16 @@ class Bar(Progress):
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             console=console or Console(stderr=True),
+            # Drawn when there is something to show: a thread that redraws ten times a second costs an hour's wait CPU.
+            auto_refresh=False,
         )
         self._task = self.add_task("", total=None, visible=False)
 
     def show(self, now: Snapshot) -> None:
         """Redraw with a new snapshot."""
         self._detail = plain(now.detail)
-        self.update(self._task, description=plain(now.label), completed=now.done, total=now.total, visible=True)
+        label = plain(now.label)
+        self.update(self._task, completed=now.done, total=now.total, description=label, visible=True, refresh=True)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bar and the line, which is cut at the terminal's edge: a line that wraps cannot be redrawn in place."""

@@ -17,7 +17,7 @@ import orjson
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
 from clerk_runner.cli.text import plain
 from clerk_runner.credentials import state_home
-from clerk_runner.errors import Exit, RunnerError, exit_of
+from clerk_runner.errors import Exit, LeftEarly, RunnerError, exit_of
 from clerk_runner.logs import redact
 
 __all__ = ["knowing", "show_error", "unread"]
@@ -43,7 +43,9 @@ def show_error(error: BaseException, *, as_json: bool) -> int:
     code, faults = _described(error)
     if as_json and faults:
         told = {"exit": int(code), **faults[0]} | ({"faults": faults} if len(faults) > 1 else {})
-        _write(sys.stdout, orjson.dumps({**getattr(error, "known", {}), "error": told}).decode() + "\n")
+        # One that left before there was a summary tells at the same place when to come again.
+        left = {"state": "waiting", "next_permit": error.until} if isinstance(error, LeftEarly) else {}
+        _write(sys.stdout, orjson.dumps({**getattr(error, "known", {}), **left, "error": told}).decode() + "\n")
     else:
         for fault in faults:
             _write(sys.stderr, _line(fault))

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.limit_options import limit_options, limit_overrides
 from clerk_runner.cli.text import DURATION, examples
 
 __all__ = ["resume", "run"]
@@ -28,13 +29,14 @@ def shared_options(command: Any) -> Any:
         click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
     )
+    command = limit_options(command)
     for option in reversed(options):
         command = option(command)
     return command
 
 
 @click.command(
-    epilog=examples("run invites.yaml", "run invites.yaml --yes --json", "run invites.yaml --set limits.share=1.0")
+    epilog=examples("run invites.yaml", "run invites.yaml --yes --json", "run invites.yaml --share 1.0 --max-wait 60s")
 )
 @click.argument("job", type=click.Path(path_type=Path))
 @click.option("--fresh", is_flag=True, help="Begin anew: leave an unfinished run behind, repeat a finished one.")
@@ -49,17 +51,19 @@ def run(job: Path, **options: Any) -> int:
     """
     from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
 
-    return work(job, None, WorkOptions(**options))
+    overrides = (*options.pop("overrides"), *limit_overrides(options))
+    return work(job, None, WorkOptions(overrides=overrides, **options))
 
 
-@click.command(epilog=examples("resume last", "resume 20260102-0304 --yes"))
+@click.command(epilog=examples("resume last", "resume 20260102-0304 --yes", "resume last --quota-share 1.0"))
 @click.argument("run_id", metavar="RUN")
 @shared_options
 def resume(run_id: str, **options: Any) -> int:
     """Go on with RUN: its id, a unique beginning of it, or "last".
 
-    This also goes on with a run that was stopped because too many of its items failed.
+    This also goes on with a run that was stopped because too many of its items failed. Limits given here hold for
+    this start; those of the run's own start and of its job file otherwise.
     """
     from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
 
-    return work(None, run_id, WorkOptions(**options))
+    return work(None, run_id, WorkOptions(overrides=limit_overrides(options), **options))

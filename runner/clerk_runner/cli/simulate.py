@@ -93,6 +93,13 @@ _KEY = "sk_test_simulator"
     help="What starting_after does with the id of a deleted user.",
 )
 @click.option("--rows", default=3, help="Rows of every other list: operations it knows only by their shape.")
+@click.option(
+    "--application",
+    default="0%",
+    metavar="PART",
+    help="A live application that spends this part of the instance's window beside you: 20%. The report tells its"
+    " 429s apart from yours.",
+)
 @click.option("--pretty", is_flag=True, help="Indent answers over many lines.")
 @click.option("--arrivals", default=0, help="How many of the newest arrivals to list in the report.")
 @click.option("--json", "as_json", is_flag=True, help="Announce and report as one line of JSON each.")

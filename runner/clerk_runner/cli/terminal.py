@@ -11,24 +11,18 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable
 
-import click
-
 from clerk_runner.cli.text import count, duration, plain, say
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Summary
 from clerk_runner.view import Preview, Progress
 
-__all__ = ["TerminalView", "ask", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
+__all__ = ["TerminalView", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
 
 BAR_S = 0.2
+IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
 NARROWEST = 40
-
-
-def ask(question: str) -> bool:
-    """Put a question on the terminal; only a plain yes is one."""
-    return click.confirm(question, default=False, err=True)
 
 
 class TerminalView:
@@ -59,9 +53,14 @@ class TerminalView:
 
         with Bar() as bar:
             try:
+                last, pause_s = None, BAR_S
                 while True:
-                    bar.show(read())
-                    await asyncio.sleep(BAR_S)
+                    now = read()
+                    bar.show(now)
+                    # While nothing happens the clock of the bar is all that moves.
+                    pause_s = min(pause_s * 2, IDLE_BAR_S) if now == last else BAR_S
+                    last = now
+                    await asyncio.sleep(pause_s)
             finally:
                 bar.show(read())
 
@@ -157,17 +156,35 @@ def forecast_lines(forecast: Forecast, pending: int, starts_at: float) -> list[s
     """Calls, time and waits of a plan."""
     if not forecast.calls:
         return []
-    calls = ", ".join(f"{number:,} {name}" for name, number in sorted(forecast.calls.items()))
-    end = clock_time(starts_at + forecast.ends_s)
-    lines = [f"calls      {calls}", f"time       {duration(forecast.ends_s)}, done about {end}"]
+    calls = ", ".join(f"{number:,} {name}" for name, number in forecast.calls.items())
+    lines = [f"plan       {plan_sentence(forecast, pending, starts_at)}", f"calls      {calls}"]
     lines += [
         f"wait       {clock_time(starts_at + wait.at_s)} to {clock_time(starts_at + wait.at_s + wait.for_s)} "
-        f"({wait.lane} lane's quota, {wait.sent:,} of {pending:,} sent)"
+        f"({wait.lane} lane, for {wait.limit}; {wait.sent:,} of {pending:,} sent)"
         for wait in forecast.waits[:SHOWN_WAITS]
     ]
     if len(forecast.waits) > SHOWN_WAITS:
         lines.append(f"wait       and {len(forecast.waits) - SHOWN_WAITS} more")
     return lines
+
+
+def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
+    """All of a plan in one sentence.
+
+    Example:
+        >>> forecast = Forecast(lanes={"bulk": 180, "single": 631}, ends_s=24_180.0, quota_used=0.4)
+        >>> sentence = plan_sentence(forecast, 2_431, 0.0)
+        >>> sentence.partition(", done about ")[0], sentence.partition("; ")[2]
+        ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'the quota of the last hour is 40 % used')
+    """
+    lanes = [f"{number:,} {name}" for name, number in sorted(forecast.lanes.items())]
+    calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
+    end = clock_time(starts_at + forecast.ends_s)
+    used = forecast.quota_used
+    quota = "" if used is None else f"; the quota of the last hour is {used * 100:.0f} % used"
+    return (
+        f"{count(pending, 'row')}: {' and '.join(lanes)} {calls}, {duration(forecast.ends_s)}, done about {end}{quota}"
+    )
 
 
 def clock_time(wall_s: float) -> str:

@@ -6,7 +6,7 @@ import re
 
 import click
 
-__all__ = ["DURATION", "count", "duration", "examples", "plain", "say"]
+__all__ = ["DURATION", "HIDDEN", "count", "duration", "examples", "plain", "say"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 HIDDEN = re.compile(
@@ -14,6 +14,7 @@ HIDDEN = re.compile(
     # which a file name may hold.
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+"""Characters that a terminal would obey."""
 
 
 def plain(text: str, *, keep: str = "\t") -> str:

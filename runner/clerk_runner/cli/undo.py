@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.limit_options import limit_overrides
 from clerk_runner.cli.run import shared_options
 from clerk_runner.cli.text import examples
 
@@ -24,4 +25,4 @@ def undo(run_id: str, **options: Any) -> int:
     """
     from clerk_runner.cli.working import WorkOptions, work_on_undo  # noqa: PLC0415  heavy
 
-    return work_on_undo(run_id, WorkOptions(**options))
+    return work_on_undo(run_id, WorkOptions(overrides=limit_overrides(options), **options))

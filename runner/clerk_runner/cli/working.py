@@ -15,11 +15,12 @@ import orjson
 
 from clerk_jobs.jobfile import ExportJob, load_job
 from clerk_runner.batch import RunRequest, run_job
+from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
-from clerk_runner.cli.terminal import TerminalView, ask, preview_lines, show_lines, show_summary
+from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
+from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
-from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
@@ -58,13 +59,23 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
     if folder_word is not None:
         folder = StateFolder(state_home(os.environ)).find(folder_word)
         facts = folder.facts()
-        job, pairs, allow_outside = Path(facts.job_file), facts.overrides, facts.allow_outside
+        # What this start was given comes last, so it wins.
+        job, pairs, allow_outside = Path(facts.job_file), (*facts.overrides, *pairs), facts.allow_outside
     assert job is not None
     loaded = load_job(job, pairs, allow_outside=allow_outside)
     known = {"job": loaded.name, "kind": loaded.kind} | ({} if folder is None else {"run": folder.id})
     with knowing(**known):
         if isinstance(loaded, ExportJob):
-            return work_on_export(loaded, job, folder, options)
+            chosen = ExportOptions(
+                overrides=pairs,
+                allow_outside=allow_outside,
+                fresh=options.fresh,
+                force=options.force,
+                max_wait_s=options.max_wait,
+                max_time_s=options.max_time,
+                as_json=options.as_json,
+            )
+            return work_on_export(loaded, job, folder, chosen, view())
         assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
@@ -89,35 +100,18 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
 def work_on_undo(word: str, options: WorkOptions) -> int:
     """Take a run back, by a run of its own; returns the exit code."""
     run = StateFolder(state_home(os.environ)).find(word)
-    overrides = ("force=true",) if options.force else ()
+    overrides = (*options.overrides, *(("force=true",) if options.force else ()))
     return work(write_undo(run), None, replace(options, overrides=overrides), parent=run.id)
-
-
-def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: WorkOptions) -> int:
-    """Run an export; it only reads, so nobody is asked."""
-    request = ExportRequest(
-        job=job,
-        job_path=path,
-        credentials=discover(os.environ, Path.cwd()),
-        state=StateFolder(state_home(os.environ)),
-        overrides=parse_overrides(options.overrides) if folder is None else folder.facts().overrides,
-        allow_outside=options.allow_outside if folder is None else folder.facts().allow_outside,
-        fresh=options.fresh,
-        force=options.force,
-        folder=folder,
-        max_wait_s=options.max_wait,
-        max_time_s=options.max_time,
-    )
-    summary = asyncio.run(run_export(request, view()))
-    finish(summary, as_json=options.as_json)
-    return summary.exit
 
 
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
     """Plan a job file; returns the exit code."""
     pairs = parse_overrides(overrides)
-    loaded = load_planned(job, pairs, allow_outside=allow_outside)
+    loaded = load_job(job, pairs, allow_outside=allow_outside)
     with knowing(job=loaded.name, kind=loaded.kind):
+        if isinstance(loaded, ExportJob):
+            return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -132,18 +126,6 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     else:
         show_lines(preview_lines(plan.preview))
     return plan.exit
-
-
-def load_planned(path: Path, overrides: tuple[tuple[str, str], ...], *, allow_outside: bool) -> SourceJob:
-    """Load a job file of a kind that can be planned."""
-    job = load_job(path, overrides, allow_outside=allow_outside)
-    if not isinstance(job, SourceJob):
-        raise UsageError(
-            f"a job of kind {job.kind} has no plan: it changes nothing",
-            code="plan_kind",
-            hint="run it; --max-time 60s shows how fast it goes, and the same command goes on",
-        )
-    return job
 
 
 def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -163,8 +145,7 @@ def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 def consent_of(*, yes: bool, admin: bool) -> Consent:
     """How the user can say yes: on a terminal by answering, elsewhere by ``--yes`` alone."""
-    interactive = sys.stdin.isatty() and sys.stderr.isatty()
-    return Consent(yes=yes, admin=admin, ask=ask if interactive else None)
+    return Consent(yes=yes, admin=admin, ask=ask_yes if interactive() else None)
 
 
 def view() -> TerminalView:
@@ -182,25 +163,6 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(summary))
         return
-    if isinstance(summary, ExportSummary):
-        show_summary(summary, [])
-        show_proof(summary)
-        return
     journal = Path(summary.run_dir) / "run.db"
     outcomes: list[Any] = outcomes_by_code(journal, limit=8) if journal.exists() else []
     show_summary(summary, outcomes)
-
-
-def show_proof(summary: ExportSummary) -> None:
-    """What shows that an export is whole."""
-    proof = summary.proof
-    if proof is None:
-        return
-    click.echo(
-        f"  proof: {proof.rows:,} rows, {proof.distinct:,} different ids, slowest answer {proof.worst_page_s:.2f} s"
-    )
-    if proof.drift is not None:
-        before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
-        click.echo(f"  users: {before} before and {after} after, so {proof.drift:+,} while it ran")
-    if proof.output is not None:
-        click.echo(f"  output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}")

@@ -6,15 +6,23 @@ Pure: from facts to lines. Jobs and single calls show the same.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from clerk_jobs.call import Call
 from clerk_jobs.catalog import Json, Operation
 from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import KINDS, explain_kinds, kinds_of, kinds_written, recommend, replaces
 
-__all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines", "vanishing_keys"]
+__all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines"]
+
+MAX_KEYS = 8
+"""Names of metadata in one line."""
+
+MAX_VALUE = 80
+MAX_METADATA = 2000
+"""Characters of one value that are shown; metadata is what such a call is about."""
 
 _SECRET_FIELDS = ("password", "secret", "token", "digest", "signing_key", "code", "certificate", "totp", "backup")
 
@@ -62,10 +70,7 @@ def metadata_lines(operation: Operation, body: Json) -> Iterator[str]:
     yield "metadata   the kinds there are, and the one that is written:"
     yield from (f"  {line}" for line in explain_kinds(written))
     for kind in written:
-        for key in _keys(body, kind):
-            found = recommend(key)
-            if found is not None and found[0].field != kind:
-                yield f"  {key} looks like {found[0].word}: {found[1]}"
+        yield from (f"  {line}" for line in _reasons(kind, _keys(body, kind)))
     replacing = replaces(operation)
     if replacing:
         yield f"  it REPLACES {' and '.join(written)} as a whole; what is not sent is gone"
@@ -73,15 +78,21 @@ def metadata_lines(operation: Operation, body: Json) -> Iterator[str]:
         yield f"  it merges deeply into {' and '.join(written)}; null removes a key, the rest stays"
 
 
-def vanishing_keys(current: Json, body: Json) -> Iterator[str]:
-    """The keys that a replacement would remove, as ``public_metadata.plan``."""
-    if not isinstance(current, Mapping) or not isinstance(body, Mapping):
-        return
-    for kind in kinds_written(body):
-        before, after = current.get(kind), body.get(kind)
-        if isinstance(before, Mapping):
-            kept = after if isinstance(after, Mapping) else {}
-            yield from (f"{kind}.{key}" for key in before if key not in kept)
+def _reasons(kind: str, keys: Sequence[str]) -> Iterator[str]:
+    """Why the keys belong to the kind that is written, or to which other one they seem to belong."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        advised = recommend(key)
+        if advised is None:
+            reason = f"{{}}: {KINDS[kind].word}, as this call says"
+        elif advised[0].field == kind:
+            reason = f"{{}}: {advised[0].word}, because {advised[1]}"
+        else:
+            reason = f"{{}} looks like {advised[0].word}: {advised[1]}"
+        found.setdefault(reason, []).append(key)
+    for reason, alike in found.items():
+        more = f" and {len(alike) - MAX_KEYS} more" if len(alike) > MAX_KEYS else ""
+        yield reason.format(", ".join(alike[:MAX_KEYS]) + more)
 
 
 def deletion_id(operation: Operation, call: Call) -> str:
@@ -96,7 +107,7 @@ def deletion_id(operation: Operation, call: Call) -> str:
     """
     pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
     values = [value for template, value in pairs if template.startswith("{")]
-    return values[-1] if values else call.path.rsplit("/", 1)[-1]
+    return unquote(values[-1]) if values else call.path.rsplit("/", 1)[-1]
 
 
 def _names_creator(body: Json) -> bool:
@@ -127,6 +138,5 @@ def _value(name: str, value: Json) -> str:
     if any(word in name.lower() for word in _SECRET_FIELDS):
         return "***"
     text = json.dumps(value, ensure_ascii=False)
-    if len(text) <= 80 or name in KINDS:
-        return text
-    return f"{text[:77]}..."
+    most = MAX_METADATA if name in KINDS else MAX_VALUE
+    return text if len(text) <= most else f"{text[: most - 3]}..."

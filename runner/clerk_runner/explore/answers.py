@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from clerk_jobs.call import Call, Reply
@@ -12,6 +13,9 @@ from clerk_jobs.catalog.metadata import kinds_written
 __all__ = ["SHOWN_ROWS", "failure_lines", "found_lines", "success_lines", "telling_read"]
 
 SHOWN_ROWS = 20
+
+_NATURAL_KEYS = (("external_id", "external_id"), ("username", "username"), ("slug", "query"))
+"""Fields by which a thing is found again, and the query parameter for it; no addresses of people: this is an error."""
 
 _REMEDIES = {
     "api_version_invalid": "name another with --version; clerk-batch api versions lists them",
@@ -43,7 +47,7 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
     if operation.list_shape is not None:
         rows = operation.list_shape.rows(answer)
         if rows is not None:
-            yield from found_lines(rows, len(rows))
+            yield from found_lines(operation, rows, len(rows))
             return
     if isinstance(answer, Mapping):
         if answer.get("deleted") is True:
@@ -61,17 +65,25 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
     elif isinstance(answer, list):
         yield f"{verb} {len(answer)}:"
         yield from _rows(answer, len(answer))
+    elif operation.method == "DELETE":
+        yield f"Deleted: {call.path.rsplit('/', 1)[-1]}"
     else:
-        yield f"{verb}."
+        yield f"{verb.removesuffix(':')}."
 
 
-def found_lines(rows: Sequence[Json], count: int) -> Iterator[str]:
-    """How many rows there are, and the key fields of the first of them."""
+def found_lines(operation: Operation, rows: Sequence[Json], count: int) -> Iterator[str]:
+    """How many rows a list has, and the key fields of the first of them."""
     kinds = {str(row.get("object")) for row in rows if isinstance(row, Mapping)} - {"None"}
-    noun = kinds.pop().replace("_", " ") if len(kinds) == 1 else "row"
+    noun = kinds.pop() if len(kinds) == 1 else _row_of(operation)
     plural = noun if count == 1 else noun[:-1] + "ies" if noun.endswith("y") else f"{noun}s"
-    yield f"Found {count} {plural}" + (":" if rows else "")
+    yield f"Found {count} {plural.replace('_', ' ')}" + (":" if rows else "")
     yield from _rows(rows, count)
+
+
+def _row_of(operation: Operation) -> str:
+    """What a list is called after: the last word of its path that is no parameter, alone."""
+    *_, last = (step for step in operation.path.split("/") if not step.startswith("{"))
+    return last[:-3] + "y" if last.endswith("ies") else last.removesuffix("s")
 
 
 def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
@@ -84,23 +96,36 @@ def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
         yield f"trace id: {reply.trace_id}"
     known = [_REMEDIES[problem.code] for problem in reply.problems if problem.code in _REMEDIES]
     remedy = known[0] if known else _REMEDIES_BY_STATUS.get(reply.status, "try again later")
+    if operation.method == "DELETE" and reply.status == 404:
+        remedy = f"it is gone already, or never was: {remedy}"
     if "api show" in remedy:
         remedy = remedy.replace("api show", f"api show {operation.operation_id}")
     yield remedy
 
 
 def telling_read(catalog: Catalog, operation: Operation, call: Call) -> str:
-    """The command that tells whether a call with a lost answer has happened; empty where there is none."""
+    """The command that tells whether a call with a lost answer has happened; empty where there is none.
+
+    It asks by what is unique to the thing, where the call gave that, else for the newest.
+    """
     steps = call.path.split("/")
     templates = operation.path.split("/")
     while len(steps) > 1:
         reader = catalog.find("GET", "/".join(templates))
         if reader is not None:
-            newest = " --query order_by=-created_at" if _takes_newest(reader) else ""
-            return f"clerk-batch api call GET {'/'.join(steps)}{newest}"
+            words = ["clerk-batch", "api", "call", "GET", "/".join(steps)]
+            return shlex.join([*words, *_natural_key(reader, call.body)])
         steps.pop()
         templates.pop()
     return ""
+
+
+def _natural_key(reader: Operation, body: Json) -> list[str]:
+    given = body if isinstance(body, Mapping) else {}
+    for field, parameter in _NATURAL_KEYS:
+        if isinstance(given.get(field), str) and reader.parameter(parameter) is not None:
+            return ["--query", f"{parameter}={given[field]}"]
+    return ["--query", "order_by=-created_at"] if _takes_newest(reader) else []
 
 
 def _takes_newest(reader: Operation) -> bool:

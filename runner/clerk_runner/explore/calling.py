@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from clerk_jobs.call import Call, Reply, Safety
 from clerk_jobs.catalog import Json, ListShape, Operation
 from clerk_limits.clock import Clock, LoopClock
-from clerk_limits.documented import LimitKind, limits_for
-from clerk_limits.gate import Gate, GateOptions, Permit
+from clerk_limits.gate import GateOptions, Permit
+from clerk_runner.account import Account, AccountOptions, open_account
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent
 from clerk_runner.explore.call_journal import CallJournal
 from clerk_runner.explore.paging import Pager
-from clerk_runner.identity import identify
-from clerk_runner.logs import silent_log
+from clerk_runner.folders import StateFolder
 
 __all__ = ["MAX_WAIT_S", "Caller", "MayHaveHappened", "PageRefused", "open_caller"]
 
@@ -33,6 +32,12 @@ MAX_WAIT_S: Final = 30.0
 """Longest wait for a permit."""
 
 TRIES: Final = 3
+
+PATIENCE_S: Final = 5.0
+"""Seconds in which Clerk must have said whose key it is."""
+
+LOOK_S: Final = 0.25
+"""So often it is looked whether a permit is too far away."""
 
 
 class MayHaveHappened(RunnerError):  # noqa: N818 (it is no error: nobody knows)
@@ -54,36 +59,48 @@ class Caller:
     """Sends calls, one at a time.
 
     Args:
+        take_part: opens the instance's budget; called with the first call, so that a command that is refused sends
+            nothing at all.
         max_wait_s: see ``MAX_WAIT_S``.
-        journal: holds the intents of ONCE calls, and what counts against hourly quotas.
+        state: the state folder, for the journal of ONCE calls.
     """
 
     def __init__(
-        self, exchange: Exchange, gate: Gate, clock: Clock, journal: CallJournal, *, max_wait_s: float, speed: float
+        self, take_part: Callable[[], Awaitable[Account]], clock: Clock, state: Path, *, max_wait_s: float
     ) -> None:
         """Nothing is sent yet."""
-        self._exchange = exchange
-        self._gate = gate
+        self._take_part = take_part
+        self._account: Account | None = None
         self._clock = clock
-        self._journal = journal
+        self._state = state
         self._max_wait_s = max_wait_s
-        self._speed = speed
-        self._charged = False
+        self.doubted = False
+        """Whether an answer to the last call was lost before the one that came."""
 
     @property
     def requests(self) -> int:
         """Requests that were sent."""
-        return self._exchange.requests
+        return 0 if self._account is None else self._account.exchange.requests
+
+    @property
+    def _exchange(self) -> Exchange:
+        assert self._account is not None
+        return self._account.exchange
 
     async def send(self, call: Call) -> Reply:
         """Send a call and return Clerk's answer, a refusal too.
 
+        A DELETE that finds nothing, after an answer to it was lost, has been done: it returns as one without a body.
+
         Raises:
             LeftEarly: the next permit is too far away.
-            StoppedError: Clerk cannot be reached.
+            StoppedError: Clerk cannot be reached, or answers what cannot be read.
             MayHaveHappened: a ONCE call got no answer.
         """
+        if self._account is None:
+            self._account = await self._take_part()
         tries = 0
+        self.doubted = False
         wait_s = self._max_wait_s
         while True:
             before_s = self._clock.now()
@@ -91,7 +108,8 @@ class Caller:
             wait_s -= self._clock.now() - before_s
             sent = await self._attempt(call, permit)
             if sent.end == "answered" and sent.reply is not None:
-                return sent.reply
+                gone = self.doubted and call.method == "DELETE" and sent.reply.status == 404
+                return Reply(204, trace_id=sent.reply.trace_id) if gone else sent.reply
             if self._exchange.stop is not None:
                 raise self._exchange.stop
             if sent.end == "throttled":
@@ -102,15 +120,12 @@ class Caller:
                     code="may_have_happened",
                     hint="it is not sent again; look before you repeat it",
                 )
+            self.doubted |= sent.end == "lost" and call.safety is Safety.IDEMPOTENT
             tries += 1
-            if tries < TRIES:
+            if tries < TRIES and not _redirects(sent):
                 await self._exchange.pause(tries)
-            elif sent.reply is not None:
-                return sent.reply
             else:
-                raise StoppedError(
-                    f"Clerk gave no answer in {TRIES} tries: {sent.reason}", code="unreachable", hint="try again later"
-                )
+                return _last_answer(sent)
 
     async def pages(self, operation: Operation, call: Call) -> AsyncIterator[Sequence[Json]]:
         """The rows of every page of a list.
@@ -143,58 +158,91 @@ class Caller:
         return reply.ok and reply.value == []
 
     async def _permit(self, call: Call, within_s: float) -> Permit:
-        await self._charge(call)
-        wait_s = self._gate.next_in(call.method, call.template, subject=call.subject)
-        if wait_s is not None and wait_s <= within_s:
-            try:
-                async with asyncio.timeout(within_s + 1.0):
-                    return await self._gate.acquire(call.method, call.template, subject=call.subject, items=call.items)
-            except TimeoutError:
-                pass
+        """A permit, unless it is known or turns out to be further away than ``within_s``."""
+        subject, items = call.subject, call.items
+        acquire = asyncio.ensure_future(self._exchange.permit(call.method, call.template, subject=subject, items=items))
+        ends_s = self._clock.now() + within_s
+        try:
+            while True:
+                await asyncio.wait([acquire], timeout=LOOK_S)
+                if acquire.done():
+                    return acquire.result()
+                wait_s = self._exchange.gate.next_in(call.method, call.template, subject=subject)
+                if self._clock.now() + (wait_s or 0.0) > ends_s:
+                    break
+        finally:
+            if not acquire.done():
+                acquire.cancel()
+                await asyncio.wait([acquire])
         away = "" if wait_s is None else f" in {wait_s:.0f} s"
         raise LeftEarly(
-            f"the limit of {call.method} {call.template} allows the next call{away}; nothing was sent",
+            f"the limit of {call.method} {call.template} allows the next call{away}; nothing was done",
             code="limit_reached",
             hint="clerk-batch limits shows the limits; --max-wait waits for longer",
         )
 
-    async def _charge(self, call: Call) -> None:
-        """Count what earlier commands spent of an hourly quota, once and only where there is one."""
-        kind = self._exchange.client.credentials.key.kind
-        quotas = [limit for limit in limits_for(call.method, call.template, kind) if limit.kind is LimitKind.QUOTA]
-        if not quotas or self._charged:
-            return
-        self._charged = True
-        instance = await identify(self._exchange, self._exchange.client.credentials)
-        self._journal.instance = instance
-        for name, released in self._journal.spent(instance, self._clock.wall(), kind, speed=self._speed).items():
-            self._gate.charge(name, released)
-
     async def _attempt(self, call: Call, permit: Permit) -> Sent:
         if call.safety is not Safety.ONCE:
             return await self._exchange.once(call, permit)
-        intent = await asyncio.to_thread(self._journal.begin, call, self._clock.wall())
+        assert self._account is not None
+        journal = CallJournal(self._state, self._account.instance)
+        intent = await asyncio.to_thread(journal.begin, call, self._clock.wall())
         sent = Sent("lost", reason="interrupted")
         try:
             sent = await self._exchange.once(call, permit)
         finally:
             # Even when interrupted: without an end the attempt counts as one whose end nobody knows.
-            self._journal.finish(intent, sent, self._clock.wall())
+            journal.finish(intent, sent, self._clock.wall())
         return sent
 
 
 @asynccontextmanager
 async def open_caller(
-    credentials: Credentials, api_version: str, state: Path, *, max_wait_s: float = MAX_WAIT_S
+    credentials: Credentials,
+    api_version: str,
+    state: Path,
+    *,
+    invites: tuple[str, ...] = (),
+    max_wait_s: float = MAX_WAIT_S,
 ) -> AsyncIterator[Caller]:
-    """A caller with a connection of its own, closed with the block."""
+    """A caller with a connection and a part of the instance's budget of its own, given up with the block.
+
+    Args:
+        invites: paths of the invitation endpoints among the calls.
+    """
     clock = LoopClock()
-    speed = credentials.speed
-    gate = Gate(credentials.key.kind, GateOptions(speed=speed), clock)
-    async with Client(credentials, api_version) as client:
-        exchange = Exchange(client, gate, clock, log=silent_log(), speed=speed)
-        with CallJournal(state) as journal:
-            yield Caller(exchange, gate, clock, journal, max_wait_s=max_wait_s, speed=speed)
+    options = AccountOptions(
+        gate=GateOptions(speed=credentials.speed), label="api call", invites=invites, patience_s=PATIENCE_S
+    )
+    async with Client(credentials, api_version) as client, AsyncExitStack() as stack:
+
+        async def take_part() -> Account:
+            return await stack.enter_async_context(open_account(client, StateFolder(state), clock, options))
+
+        yield Caller(take_part, clock, state, max_wait_s=max_wait_s)
+
+
+def _redirects(sent: Sent) -> bool:
+    return sent.reply is not None and 300 <= sent.reply.status < 400
+
+
+def _last_answer(sent: Sent) -> Reply:
+    """The refusal that the last try brought.
+
+    Raises:
+        StoppedError: it brought nothing that could be shown.
+    """
+    if sent.reply is None or sent.reply.ok:
+        raise StoppedError(
+            f"Clerk gave no usable answer in {TRIES} tries: {sent.reason}", code="unreachable", hint="try again later"
+        )
+    if _redirects(sent):
+        raise StoppedError(
+            f"the address redirects elsewhere ({sent.reply.status}), and the key is for one host",
+            code="redirected",
+            hint="check CLERK_API_URL and any proxy in between",
+        )
+    return sent.reply
 
 
 def _rows(operation: Operation, reply: Reply) -> Sequence[Json]:

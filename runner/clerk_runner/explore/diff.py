@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from clerk_jobs.catalog import Catalog, Operation, Schema
 from clerk_runner.explore.shape import bounds_text, type_text
 
-__all__ = ["Change", "diff_operations", "diff_versions"]
+__all__ = ["Change", "diff_operation", "diff_operations", "diff_versions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,26 @@ class Change:
 def diff_versions(old: Catalog, new: Catalog) -> Iterator[tuple[Operation, tuple[Change, ...]]]:
     """Every operation that differs, with its differences; those of the newer version in its order, then the
     removed."""
-    for operation in new.operations():
-        if operation.operation_id not in old.operation_ids:
-            yield operation, (Change("added", "operation", str(operation)),)
-            continue
-        changes = tuple(diff_operations(old.operation(operation.operation_id), operation))
+    gone = (name for name in old.operation_ids if name not in new.operation_ids)
+    for name in (*new.operation_ids, *gone):
+        operation, changes = diff_operation(old, new, name)
         if changes:
             yield operation, changes
-    for name in old.operation_ids:
-        if name not in new.operation_ids:
-            gone = old.operation(name)
-            yield gone, (Change("removed", "operation", str(gone)),)
+
+
+def diff_operation(old: Catalog, new: Catalog, operation_id: str) -> tuple[Operation, tuple[Change, ...]]:
+    """The operation, newer where it is in both versions, with its differences.
+
+    Raises:
+        UnknownOperationError: neither version has it.
+    """
+    if operation_id not in new.operation_ids:
+        gone = old.operation(operation_id)
+        return gone, (Change("removed", "operation", str(gone)),)
+    operation = new.operation(operation_id)
+    if operation_id not in old.operation_ids:
+        return operation, (Change("added", "operation", str(operation)),)
+    return operation, tuple(diff_operations(old.operation(operation_id), operation))
 
 
 def diff_operations(old: Operation, new: Operation) -> Iterator[Change]:

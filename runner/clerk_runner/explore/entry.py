@@ -7,14 +7,13 @@ shown, other words are asked. A slip in a subcommand's name is suggested and nev
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from clerk_runner.errors import UsageError
 
-__all__ = ["METHODS", "read_words", "take_version"]
+__all__ = ["METHODS", "WITH_VALUE", "read_words", "take_version"]
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -22,9 +21,12 @@ _VERSION: Final = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.ya?ml)?")
 _VERSION_OPTIONS: Final = ("--version", "--api-version")
 _HELP: Final = ("-h", "--help", "help")
 # Options of our commands that take a value: the value is no word of the entry.
-_WITH_VALUE: Final = frozenset(
-    {"-d", "--data", "--file", "--query", "-q", "--field", "-p", "--path", "--as", "--confirm", "--limit", "--source"}
-)
+WITH_VALUE: Final = frozenset(
+    {
+        "-d", "--data", "--file", "--query", "-q", "--field", "-p", "--path", "--as", "--confirm", "--limit",
+        "--offset", "--max-wait", "--source",
+    }
+)  # fmt: skip
 
 
 # Words that begin a sentence and look like a subcommand.
@@ -87,32 +89,51 @@ def read_words(
         return ()
     if words[0] in _HELP and plain[0] in commands:
         return (plain[0], "--help")
-    if words[0] in commands:
-        return tuple(words)
     helping = any(word in _HELP for word in words)
     kept = [word for word in words if word not in _HELP]
+    if plain[0] in commands:
+        return tuple(_commanded([plain[0], *_without(words, plain[0])], plain, helping=helping))
     tag = None if plain[0].startswith("/") else tag_of(" ".join(plain))
     if tag is not None:
         options = [word for word in kept if word.startswith("-")]
         return ("list", tag, *options)
-    return tuple(_free(plain[0], kept, commands, operation_of, helping=helping))
+    return tuple(_free(plain, kept, commands, operation_of, helping=helping))
+
+
+def _commanded(words: Sequence[str], plain: Sequence[str], *, helping: bool) -> Sequence[str]:
+    """A subcommand, unless its name is the verb of a sentence, or its call is only looked at."""
+    if plain[0] == "update" and len(plain) > 1:
+        return ["ask", *words]  # the subcommand takes no words
+    if helping and plain[0] in ("call", "show") and len(plain) > 1:
+        return _shown(plain[1:], words)
+    return [plain[0], "--help"] if helping and len(plain) == 1 else words
+
+
+def _shown(named: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Looking at what would be called: the options of the call mean nothing then."""
+    return ["show", *named, *(word for word in words if word == "--json")]
 
 
 def _free(
-    first: str,
+    plain: Sequence[str],
     kept: Sequence[str],
     commands: Collection[str],
     operation_of: Callable[[str], str | None],
     *,
     helping: bool,
 ) -> list[str]:
-    if first.upper() in METHODS and _is_path(kept, first):
-        return [("show" if helping else "call"), first.upper(), *(word for word in kept if word != first)]
+    first = plain[0]
+    if first.upper() in METHODS and _is_path(first, plain[1:]):
+        if helping:
+            return _shown([first.upper(), *plain[1:]], kept)
+        return ["call", first.upper(), *_without(kept, first)]
     if first.startswith("/"):
         return ["list", *kept]
     operation = operation_of(first)
     if operation is not None:
-        return ["show", operation, *(word for word in kept if word != first)]
+        return _shown([operation, *plain[1:]], kept)
+    import difflib  # noqa: PLC0415 (only words that name nothing need it)
+
     near = difflib.get_close_matches(first.lower(), [*commands], 1, 0.75)
     if near and len(first) > 2 and first.lower() not in _SENTENCE:
         raise UsageError(
@@ -121,13 +142,16 @@ def _free(
     return ["ask", *kept, *(["--explain"] if helping else [])]
 
 
-def _is_path(kept: Sequence[str], first: str) -> bool:
+def _is_path(method: str, following: Sequence[str]) -> bool:
     """Whether a path follows the method; a method in capitals may be followed by a path without its slash."""
-    place = kept.index(first) + 1
-    if place >= len(kept):
-        return False
-    path = kept[place]
-    return path.startswith(("/", "http://", "https://", "v1/")) or (first.isupper() and "/" in path)
+    path = following[0] if following else ""
+    return path.startswith(("/", "http://", "https://", "v1/")) or (method.isupper() and "/" in path)
+
+
+def _without(words: Sequence[str], word: str) -> list[str]:
+    """The words without the first that is this one."""
+    place = words.index(word)
+    return [*words[:place], *words[place + 1 :]]
 
 
 def _plain_words(words: Sequence[str]) -> list[str]:
@@ -136,7 +160,7 @@ def _plain_words(words: Sequence[str]) -> list[str]:
     for word in words:
         if not value_follows and not (word.startswith("-") and len(word) > 1):
             plain.append(word)
-        value_follows = word in _WITH_VALUE
+        value_follows = word in WITH_VALUE
     return plain
 
 

@@ -79,6 +79,11 @@ class Library:
             raise UnknownVersionError(chosen, known)
         return load(chosen)
 
+    @property
+    def cached(self) -> frozenset[str]:
+        """The versions that the cache holds and that can be read."""
+        return frozenset(self._cached.versions)
+
     def prose(self, version: str) -> Mapping[str, prose.Prose]:
         """Descriptions by operationId; empty where that version was never fetched."""
         return prose.load(self.prose_file(version))

@@ -96,7 +96,7 @@ def _collect_fields(
 
 
 def _resolved(document: Mapping[str, Any], source: Mapping[str, Any]) -> Mapping[str, Any]:
-    while "$ref" in source:
+    while "$ref" in source:  # the compiler has refused what leads in a circle
         target: Any = document
         for step in str(source["$ref"]).removeprefix("#/").split("/"):
             target = target[step]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 
 from clerk_jobs.catalog import Catalog, Operation
 from clerk_jobs.catalog.phrase import words_of
 
-__all__ = ["find_operation", "search"]
+__all__ = ["find_operation", "near_tags", "nearby", "search"]
 
 _ENDINGS = (("ies", "y"), ("s", ""))
 
@@ -56,6 +57,37 @@ def find_operation(catalog: Catalog, words: Sequence[str]) -> tuple[Operation, .
         return tuple(o for method in catalog.methods(path) if (o := catalog.find(method, path)) is not None)
     nearest = catalog.nearest(first)
     return (catalog.operation(nearest[0]),) if nearest and nearest[0].lower() == first.lower() else ()
+
+
+def near_tags(catalog: Catalog, text: str) -> tuple[str, ...]:
+    """The tags that are most like a text, the likeliest first.
+
+    Example:
+        >>> from clerk_jobs.catalog import load
+        >>> near_tags(load(), "userz")
+        ('Users',)
+    """
+    import difflib  # noqa: PLC0415 (only words that name nothing need it)
+
+    by_lower = {tag.lower(): tag for tag in catalog.tags()}
+    return tuple(by_lower[lower] for lower in difflib.get_close_matches(text.lower(), by_lower, 3, 0.7))
+
+
+def nearby(catalog: Catalog, words: Sequence[str]) -> str:
+    """What to do with words that fit nothing: the tag they are like, or the operations that some of them fit.
+
+    Example:
+        >>> from clerk_jobs.catalog import load
+        >>> nearby(load(), ["please", "frobnicate", "invitations"])
+        'clerk-batch api list invitations'
+    """
+    tags = near_tags(catalog, " ".join(words))
+    if tags:
+        return f"did you mean {' or '.join(tags)}?"
+    fitting = [word for word in words if len(word) > 2 and search(catalog, word)]
+    while fitting and not search(catalog, " ".join(fitting)):
+        fitting.pop(0)
+    return shlex.join(["clerk-batch", "api", "list", *fitting]) if fitting else "clerk-batch api tags lists all tags"
 
 
 def _path(text: str) -> str:

@@ -9,8 +9,6 @@ from clerk_jobs.catalog import Json, Schema
 
 __all__ = ["FieldLine", "bounds_text", "component_lines", "field_lines", "schema_json", "type_text"]
 
-MAX_ENUM = 12
-
 
 @dataclass(frozen=True, slots=True)
 class FieldLine:
@@ -37,14 +35,15 @@ def type_text(schema: Schema) -> str:
     """The type in a word or two.
 
     Example:
-        >>> type_text(Schema(type="array", items=Schema(type="object", component="User")))
-        'array of User'
+        >>> user = Schema(type="object", component="User", properties={"id": Schema(type="string")})
+        >>> type_text(Schema(type="array", items=user)), type_text(Schema(type="string", component="Hasher"))
+        ('array of User', 'string')
         >>> type_text(Schema(type="string", format="email", nullable=True))
         'string (email) or null'
     """
     if schema.type == "array":
         text = f"array of {type_text(schema.items)}" if schema.items is not None else "array"
-    elif schema.component is not None:
+    elif schema.component is not None and _has_parts(schema):
         text = schema.component
     elif schema.one_of:
         text = " or ".join(dict.fromkeys(type_text(one) for one in schema.one_of))
@@ -65,9 +64,7 @@ def bounds_text(schema: Schema) -> str:
     parts: list[str] = []
     inner = schema.items if schema.type == "array" and schema.items is not None else schema
     if inner.enum:
-        shown = [str(value) for value in inner.enum if value is not None]
-        more = f" | ... ({len(shown)})" if len(shown) > MAX_ENUM else ""
-        parts.append(" | ".join(shown[:MAX_ENUM]) + more)
+        parts.append(" | ".join(str(value) for value in inner.enum if value is not None))
     if schema.minimum is not None or schema.maximum is not None:
         low = "" if schema.minimum is None else f"{schema.minimum:g}"
         high = "" if schema.maximum is None else f"{schema.maximum:g}"
@@ -114,12 +111,17 @@ def field_lines(schema: Schema, *, depth: int = 0, path: str = "") -> Iterator[F
             yield from field_lines(one, depth=depth + 1, path=path)
 
 
+def _has_parts(schema: Schema) -> bool:
+    """Whether a component has something to be explained below its name; a string with a name is a string."""
+    return bool(schema.properties or isinstance(schema.additional, Schema) or schema.one_of or schema.any_of)
+
+
 def component_lines(schemas: Iterator[Schema]) -> Mapping[str, Schema]:
     """Every named component inside the schemas, in the order in which they are met, each once."""
     found: dict[str, Schema] = {}
     for schema in schemas:
         for inner in schema.walk():
-            if inner.component is not None and (inner.properties or inner.one_of or inner.any_of):
+            if inner.component is not None and _has_parts(inner):
                 found.setdefault(inner.component, inner)
     return found
 

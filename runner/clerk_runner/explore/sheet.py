@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from clerk_jobs.call import Call, Safety
 from clerk_jobs.catalog import Json, ListShape, Operation, Parameter, Schema
@@ -28,6 +28,10 @@ _SHAPE_TEXT = {
     ListShape.M2M_TOKENS: "m2m_tokens, with total_count",
     ListShape.WHOLE: "data, with total_count",
 }
+EXAMPLE_FIELDS = 3
+"""Fields of an example body of which none is required."""
+
+_USUAL_FIELDS = ("email_address", "name", "first_name", "last_name", "public_metadata")
 _API_URL = "https://api.clerk.com"
 
 
@@ -85,8 +89,18 @@ def example_call(operation: Operation) -> Call:
         query.append(("limit", "10"))
     body = None
     if operation.body is not None and operation.body.media_type == "application/json":
-        body = example_value(operation.body.schema, required_only=True) or example_value(operation.body.schema)
+        body = example_value(operation.body.schema, required_only=True) or _some_fields(operation.body.schema)
     return prepare(operation, Inputs(path, query, body), check=False)
+
+
+def _some_fields(schema: Schema) -> Json:
+    """An example where nothing is required: a few fields, because all at once are what nobody wants to send."""
+    whole = example_value(schema)
+    if not isinstance(whole, Mapping) or len(whole) <= EXAMPLE_FIELDS:
+        return whole
+    usual = [name for name in _USUAL_FIELDS if name in whole]
+    plain = [name for name, child in schema.properties.items() if not child.deprecated]
+    return {name: whole[name] for name in [*dict.fromkeys([*usual, *plain])][:EXAMPLE_FIELDS]}
 
 
 def sheet_json(operation: Operation, version: str, prose: Prose | None = None) -> dict[str, Json]:
@@ -150,9 +164,10 @@ def _answers(operation: Operation) -> Iterator[Section]:
     schemas = [response.schema for response in operation.responses if response.schema is not None]
     for response in operation.responses:
         inner = response.schema
-        if inner is not None and inner.component is None:
+        row = inner.items if inner is not None and inner.type == "array" else inner
+        if inner is not None and row is not None and type_text(row) != row.component:
             fields = tuple(_field_rows(inner, None))
-            if fields and inner.type != "array":
+            if fields:
                 yield Section(f"Response {response.status}", fields)
     body = [operation.body.schema] if operation.body is not None else []
     for name, schema in component_lines(iter([*body, *schemas])).items():

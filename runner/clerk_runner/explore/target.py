@@ -30,7 +30,7 @@ class Target:
 
 
 def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST) -> Target:
-    """What ``METHOD /path``, ``METHOD https://host/v1/path?query`` or an operationId means.
+    """What ``METHOD /path``, ``METHOD https://host/v1/path?query`` or an operationId means; without a method, GET.
 
     Args:
         host: the host that calls go to; an address on any other is refused.
@@ -45,6 +45,8 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
         >>> target.operation.operation_id, target.query
         ('GetUserList', (('limit', '5'),))
     """
+    if len(words) == 1 and "/" in words[0]:
+        words = ("GET", words[0])
     if len(words) == 1:
         near = catalog.nearest(words[0])
         exact = near[0] if near and near[0].lower() == words[0].lower() else words[0]
@@ -69,7 +71,9 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
         raise _unknown(catalog, method, path)
     operation, values = found
     given = {name: unquote(value) for name, value in values.items() if not re.fullmatch(r"\{[^{}]*\}", value)}
-    return Target(operation, given, tuple(parse_qsl(parts.query, keep_blank_values=True)))
+    # A plus that begins a value is one (order_by=+created_at); inside of it, as everywhere, it stands for a blank.
+    query = parts.query.replace("=+", "=%2B")
+    return Target(operation, given, tuple(parse_qsl(query, keep_blank_values=True)))
 
 
 def _unknown(catalog: Catalog, method: str, path: str) -> UsageError:

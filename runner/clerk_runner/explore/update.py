@@ -223,7 +223,8 @@ def _keep(
                 hint="try again later, or name another address with --source",
             )
         outcomes.append(Fetched(version, outcome))
-    if any(entry.outcome in ("new", "changed") for entry in outcomes):
+    # Facts that were damaged are made anew from documents that did not change.
+    if any(entry.outcome in ("new", "changed") for entry in outcomes) or library.cached != texts.keys():
         _write(library, source, texts, entries)
     return UpdateReport(tuple(outcomes), note)
 

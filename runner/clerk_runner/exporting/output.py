@@ -8,20 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
+import shutil
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
-from clerk_runner.errors import UsageError
+from clerk_jobs.export.form import STDOUT as STDOUT_NAME
+from clerk_jobs.export.form import Form
+from clerk_runner.errors import StoppedError, UsageError
+from clerk_runner.exporting.sinks import Sink, open_sink
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.folders import RunFolder, StateFolder
 
-__all__ = ["OutputFacts", "is_same", "output_path", "publish", "require_free", "write_partial"]
+__all__ = [
+    "STDOUT",
+    "OutputFacts",
+    "is_same",
+    "output_path",
+    "publish",
+    "require_free",
+    "require_room",
+    "write_partial",
+    "write_stdout",
+]
 
+STDOUT = Path(STDOUT_NAME)
+"""The output's path where it goes to standard output."""
 _COPIED = 4 * 1024 * 1024
 
 
@@ -29,33 +45,21 @@ class OutputFacts(msgspec.Struct, frozen=True):
     """What an output was when it was whole.
 
     Attributes:
-        path: absolute.
-        size: in bytes.
+        path: absolute, or ``-``.
+        size: in bytes; None where it went to standard output.
+        unfit: values that were left out because they are of another type than their column.
     """
 
     path: str
-    size: int
-    sha256: str
-
-
-class _Packer(Protocol):
-    def compress(self, data: bytes, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
-class _Plain:
-    """Leaves everything as it is."""
-
-    def compress(self, data: bytes, /) -> bytes:
-        return data
-
-    def flush(self) -> bytes:
-        return b""
+    size: int | None = None
+    sha256: str | None = None
+    unfit: int = 0
 
 
 def output_path(folder: Path, text: str, *, run: str, created_ms: int) -> Path:
     """The job's output with its placeholders filled in; times are those of the run's start, on this machine's clock."""
+    if text == STDOUT_NAME:
+        return STDOUT
     moment = datetime.fromtimestamp(created_ms / 1000).astimezone()
     filled = {"{date}": f"{moment:%Y-%m-%d}", "{time}": f"{moment:%H%M%S}", "{run}": run}
     for name, value in filled.items():
@@ -86,6 +90,21 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
         )
 
 
+def require_room(target: Path, form: Form, size: int) -> None:
+    """Check that rows of this size find room as they are; how far others shrink or grow nobody knows before.
+
+    Raises:
+        StoppedError: they do not.
+    """
+    free = shutil.disk_usage(target.parent).free
+    if form.format == "jsonl" and form.packing is None and free < size:
+        raise StoppedError(
+            f"the output needs {size:,} bytes, and {target.parent} has {free:,} left",
+            code="disk",
+            hint="make room on the disk, then resume the run: nothing is asked of Clerk again",
+        )
+
+
 def _can_write(folder: Path) -> bool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -101,25 +120,46 @@ def _written_by(run: RunFolder, job: str) -> OutputFacts | None:
     return msgspec.convert(found, OutputFacts) if found is not None else None
 
 
-def write_partial(partial: Path, ranges: Iterable[tuple[int, int]], spool: Spool, target: Path) -> OutputFacts:
-    """Write the rows that lie at these places of the spool, in this order, and sync the file."""
-    digest = hashlib.sha256()
-    size = 0
-    # Without a time in it the same rows are the same bytes.
-    packer: _Packer = zlib.compressobj(6, wbits=31) if target.suffix == ".gz" else _Plain()
+def write_partial(
+    partial: Path, form: Form, ranges: Iterable[tuple[int, int]], spool: Spool, target: Path
+) -> OutputFacts:
+    """Write the rows that lie at these places of the spool, in this order, and sync the file.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb", buffering=0) as file:
+    try:
+        unfit = _fill(open_sink(form, handle, partial), ranges, spool)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return OutputFacts(str(target), partial.stat().st_size, _digest(partial), unfit)
+
+
+def write_stdout(form: Form, ranges: Iterable[tuple[int, int]], spool: Spool) -> OutputFacts:
+    """Write the rows to standard output; a reader that has enough may leave.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    sys.stdout.flush()
+    with suppress(BrokenPipeError):
+        _fill(open_sink(form, sys.stdout.fileno(), STDOUT), ranges, spool)
+    return OutputFacts(str(STDOUT))
+
+
+def _fill(sink: Sink, ranges: Iterable[tuple[int, int]], spool: Spool) -> int:
+    """Give everything to a sink; returns how many values had no place in it."""
+    try:
         for data in _pieces(ranges, spool):
-            packed = packer.compress(data)
-            if packed:
-                digest.update(packed)
-                size += _write_all(file.fileno(), packed)
-        last = packer.flush()
-        digest.update(last)
-        size += _write_all(file.fileno(), last)
-        os.fsync(file.fileno())
-    return OutputFacts(str(target), size, digest.hexdigest())
+            sink.take(data)
+        sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise
+    return sink.unfit
 
 
 def _pieces(ranges: Iterable[tuple[int, int]], spool: Spool) -> Iterable[bytes]:
@@ -134,14 +174,8 @@ def _pieces(ranges: Iterable[tuple[int, int]], spool: Spool) -> Iterable[bytes]:
             if gathered >= _COPIED:
                 yield b"".join(small)
                 small, gathered = [], 0
-    yield b"".join(small)
-
-
-def _write_all(handle: int, data: bytes) -> int:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-    return len(data)
+    if small:
+        yield b"".join(small)
 
 
 def publish(partial: Path, target: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,7 +31,7 @@ class Extent(NamedTuple):
 
     Attributes:
         number: counts pages, from 0.
-        slice: the slice that it belongs to.
+        walk: the slice or the part that it belongs to.
         first_ms, last_ms: creation of its first and last row.
         offset, length: in bytes.
         head: bytes of the rows of ``first_ms``.
@@ -38,7 +39,7 @@ class Extent(NamedTuple):
     """
 
     number: int
-    slice: int
+    walk: int
     first_ms: int
     last_ms: int
     rows: int
@@ -202,5 +203,7 @@ def in_order(spool: Spool, extents: Sequence[Extent]) -> Iterator[tuple[int, int
 
 def _parted(carried: list[_Row], before_ms: int) -> tuple[list[_Row], list[tuple[int, int]]]:
     """What has to wait, and where the rows lie that come before a millisecond."""
-    final = [(row.offset, row.length) for row in carried if row.created_ms < before_ms]
-    return carried[len(final) :], final
+    place = bisect_left(carried, before_ms, key=lambda row: row.created_ms)
+    if not place:
+        return carried, []
+    return carried[place:], [(row.offset, row.length) for row in carried[:place]]

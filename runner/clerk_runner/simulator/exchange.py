@@ -83,6 +83,12 @@ class Stage:
         self._instance_limit: Limit = INSTANCE_PRODUCTION if settings.production else INSTANCE_DEVELOPMENT
         self._traces = 0
 
+    @property
+    def instance_per_s(self) -> float:
+        """Requests in a second that the instance's window carries for ever, all clients together."""
+        limit = self._instance_limit
+        return limit.count / limit.period_s * self._settings.speed
+
     def limits_report(self) -> dict[str, object]:
         """What each limit saw."""
         return self._throttle.report()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .application import parse_part
 from .faults import Fault
 from .formulas import CreatedAt
 from .latency import Latency, Stall, parse_duration
@@ -21,6 +22,7 @@ def read_options(options: Mapping[str, Any]) -> SimulatorSettings:
         **{
             **others,
             "duplicate_lag_s": parse_duration(options["duplicate_lag"]),
+            "application": parse_part(options["application"]),
             "latency": Latency.parse(options["latency"]),
             "stall": Stall.parse(stall) if stall else None,
             "user_created": CreatedAt.parse(options["user_created"]),

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from .application import Application
 from .call import Reply
 from .exchange import Answer, Incoming, Stage
 from .report import Report
@@ -45,6 +46,7 @@ class Simulator:
         self._report = Report(self._settings.arrivals, quota)
         self._stage = Stage(self._settings, self._report)
         self._runner: web.ServerRunner | None = None
+        self._application: asyncio.Task[None] | None = None
         self._started_s = 0.0
         self._address = ""
 
@@ -72,9 +74,20 @@ class Simulator:
         await site.start()
         port: int = self._runner.addresses[0][1]
         self._address = f"http://{_HOST}:{port}"
+        per_s = self._settings.application * self._stage.instance_per_s
+        if per_s:
+            visitors = Application(self._stage.play, self.key, per_s, self._settings.seed)
+            self._application = asyncio.create_task(visitors.run(), name="application")
 
     async def stop(self) -> None:
         """Stop listening and cut every connection."""
+        if self._application is not None:
+            self._application.cancel()
+            await asyncio.wait([self._application])
+            if not self._application.cancelled():
+                # It never ends by itself, so this raises what ended it.
+                self._application.result()
+            self._application = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

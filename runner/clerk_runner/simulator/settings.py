@@ -47,6 +47,7 @@ class SimulatorSettings:
         created_at_bounds: whether created_at_before and _after include their bound.
         deleted_cursor: what `starting_after` of a deleted user does: its place is known; 422; an empty page.
         rows: rows of every list of which this server knows nothing but its shape.
+        application: part of the instance's window, 0 to 1, that a live application spends from inside.
         pretty: whether answers are indented over many lines, as JSON may be.
         arrivals: how many of the newest arrivals to keep in a log.
 
@@ -79,6 +80,7 @@ class SimulatorSettings:
     created_at_bounds: BoundsMode = "inclusive"
     deleted_cursor: DeletedCursorMode = "resolved"
     rows: int = 3
+    application: float = 0.0
     pretty: bool = False
     arrivals: int = 0
 
@@ -91,6 +93,8 @@ class SimulatorSettings:
         for name in ("port", "users", "organizations", "members", "invitations", "rows", "arrivals"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: must not be negative")
+        if not 0 <= self.application <= 1:
+            raise ValueError("application: must be from 0 to 1")
         if self.organizations and self.members > self.users:
             raise ValueError("members: an organization cannot have more members than there are users")
         Pattern(self.user_email)

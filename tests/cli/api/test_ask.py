@@ -63,6 +63,17 @@ def test_explaining_sends_nothing_and_needs_no_key(run_api: Api) -> None:
     }
 
 
+@pytest.mark.parametrize("words", ["how do I delete user_1", "How to delete user_1", "how can we delete user_1"])
+def test_who_asks_how_is_shown_the_way_and_nothing_is_sent(run_api: Api, words: str) -> None:
+    result = run_api(*words.split())
+    assert (result.exception, result.return_value) == (None, Exit.DONE)
+    assert result.stderr.splitlines() == [
+        "Delete a user: DELETE /users/user_1",
+        "   Delete a user",
+        "   clerk-batch api show DeleteUser",
+    ]
+
+
 def test_a_dry_run_shows_every_call(run_api: Api) -> None:
     result = done(run_api("ask", 'create organization "Acme" for user_1 and invite a@b.co as admin', "--dry-run"))
     first, second = (json.loads(line) for line in result.stdout.splitlines())
@@ -83,7 +94,8 @@ def test_the_limits_are_shown_by_their_own_command(run_api: Api) -> None:
 
 def test_what_is_not_understood_is_a_usage_error(run_api: Api) -> None:
     error = refused(run_api("ask", "asdf", "qwerty"), UsageError, "not_understood")
-    assert error.hint == "clerk-batch api list asdf qwerty"
+    assert error.hint == "clerk-batch api tags lists all tags"
+    assert refused(run_api("userz"), UsageError, "not_understood").hint == "did you mean Users?"
 
 
 def test_two_meanings_are_listed_and_nothing_is_sent(run_api: Api, clerk: SimulatedClerk) -> None:

@@ -8,9 +8,11 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,8 @@ class TestReading:
         [
             ("GET", "/v1/users?limit=3"),
             ("GET", "users/?limit=3"),
+            ("call", "/users?limit=3"),
+            ("call", "https://api.clerk.com/v1/users?limit=3&order_by=+created_at"),
             ("GET", "https://api.clerk.com/v1/users?limit=3"),
             ("call", "GetUserList", "-q", "limit=3"),
             ("call", "getuserlist", "--limit", "3"),
@@ -228,6 +232,10 @@ class TestChecks:
             (("call", "GET", "/users", "x"), "target_malformed"),
             (("GET", "/users", "-q", "limit"), "option_malformed"),
             (("POST", "/invitations", "-d", "{"), "body_malformed"),
+            (("POST", "/invitations", "-d", '{"email_address": NaN}'), "body_malformed"),
+            (("POST", "/invitations", "-d", '{"notify": true, "notify": false}'), "body_malformed"),
+            (("POST", "/invitations", "-d", "[" * 100_000), "body_malformed"),
+            (("POST", "/invitations", "-d", '{"email_address": "\\ud800"}', "--dry-run"), "call_refused"),
             (("POST", "/invitations", "-d", "{}", "--file", "x"), "body_twice"),
             (("POST", "/invitations", "--file", "no-such-file"), "file_unreadable"),
             (("POST", "/invitations", "-d", "[]", "--field", "a=b"), "body_malformed"),
@@ -435,6 +443,9 @@ class TestMetadata:
         assert "public_metadata.old" in result.stderr
         assert answer(result)["public_metadata"] == {"new": 1}
         refused(run_api(*words, "--version", "2026-05-12"), UsageError, "metadata_in_update")
+        camel = ("PATCH", f"/users/{user}", "-d", '{"publicMetadata": {"plan": "it\'s"}}', "--yes", "--replace")
+        hint = refused(run_api(*camel), UsageError, "metadata_in_update").hint
+        assert f"""PATCH /users/{user}/metadata -d '{{"public_metadata": {{"plan": "it'"'"'s"}}}}'""" in hint
 
     def test_a_kind_that_is_not_named_is_recommended(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, user: str
@@ -501,7 +512,8 @@ class TestTrouble:
         clerk = lossy("--users", "3", "--fail", "GET /users:500-before:first=2", "--speed", "50")
         monkeypatch.setenv("CLERK_BATCH_SPEED", "50")
         assert len(answer(run_api("GET", "/users"))) == 3
-        assert clerk.report()["requests_total"] == 3
+        # Beside them one that asks whose key it is, once in the life of a state folder.
+        assert clerk.report()["requests_total"] == 3 + 1
 
     def test_what_fails_three_times_is_shown(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
@@ -511,6 +523,74 @@ class TestTrouble:
         result = run_api("GET", "/users")
         assert result.return_value == Exit.SOME_FAILED
         assert result.stderr.startswith("502 ")
+
+    def test_a_delete_whose_first_answer_was_lost_is_done_when_nothing_is_left(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clerk = lossy("--users", "3", "--fail", "DELETE /users/*:drop-after-effect:first=1", "--speed", "50")
+        monkeypatch.setenv("CLERK_BATCH_SPEED", "50")
+        user = clerk.perform("GET", "/users?limit=1")[0]["id"]
+        words = ("DELETE", f"/users/{user}", "--yes", "--confirm", user)
+        result = run_api(*words)
+        assert result.return_value == Exit.DONE
+        assert result.stderr.splitlines()[-1] == f"Deleted: {user}"
+        again = run_api(*words)
+        assert again.return_value == Exit.SOME_FAILED
+        assert again.stderr.splitlines()[-1].startswith("it is gone already, or never was: ")
+
+    def test_a_refusal_after_a_lost_answer_says_that_it_was_perhaps_done(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clerk = lossy("--invitations", "1", "--fail", "POST /invitations/*/revoke:drop-after-effect:first=1")
+        monkeypatch.setenv("CLERK_BATCH_SPEED", "50")
+        invitation = clerk.perform("GET", "/invitations")[0]["id"]
+        result = run_api("POST", f"/invitations/{invitation}/revoke", "--yes")
+        assert result.return_value == Exit.SOME_FAILED
+        told = (
+            "an answer before this one was lost: perhaps it was done then; see: clerk-batch api call GET /invitations"
+        )
+        assert told in result.stderr.splitlines()
+
+    def test_a_read_that_is_cut_off_is_read_again_and_never_shown_as_nothing(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLERK_BATCH_SPEED", "50")
+        lossy("--users", "3", "--fail", "GET /users:truncated-json:first=2", "--speed", "50")
+        assert len(answer(run_api("GET", "/users"))) == 3
+        lossy("--users", "3", "--fail", "GET /users:truncated-json", "--speed", "50")
+        assert refused(run_api("GET", "/users"), StoppedError, "unreachable").exit == 4
+
+    def test_a_write_that_is_cut_off_has_happened(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None
+    ) -> None:
+        clerk = lossy("--fail", "POST /invitations:truncated-json")
+        result = run_api("POST", "/invitations", "--field", "email_address=a@b.co", "--yes")
+        assert (result.return_value, result.stdout) == (Exit.DONE, "")
+        assert "could not be read; what was asked for has happened" in result.stderr
+        assert len(clerk.effects("CreateInvitation")) == 1
+
+    def test_a_redirect_is_not_followed_and_not_repeated(
+        self, run_api: Api, home: Path, allowed: None, redirecting: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLERK_API_URL", redirecting.pop())
+        monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_x")
+        assert refused(run_api("GET", "/users"), StoppedError, "redirected").exit == 4
+        words = ("POST", "/organizations", "--field", "name=Acme", "--yes")
+        refused(run_api(*words), MayHaveHappened, "may_have_happened")
+        assert redirecting == ["/v1/users", "/v1/organizations"]
+
+    def test_a_key_that_opens_nothing_is_exit_3(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lossy("--fail", "GET /organizations:401-before")
+        result = run_api("GET", "/organizations")
+        assert result.return_value == Exit.ACCESS
+        assert result.stderr.splitlines()[-1] == "check CLERK_SECRET_KEY"
+        assert run_api("GET", "/organizations", "--all").return_value == Exit.ACCESS
+        monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_another")
+        error = run_api("GET", "/users").exception
+        assert isinstance(error, AccessError)
+        assert (error.exit, error.hint) == (3, "check CLERK_SECRET_KEY")
 
     def test_a_429_that_is_short_is_waited_for_and_a_long_one_not(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], monkeypatch: pytest.MonkeyPatch
@@ -526,6 +606,39 @@ class TestTrouble:
         assert result.return_value == Exit.SOME_FAILED
         assert len(json.loads(result.stdout)) == 2
         assert result.stderr.startswith("403 ")
+
+    def test_a_first_page_that_is_refused_is_no_empty_list(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk]
+    ) -> None:
+        lossy("--organizations", "3", "--fail", "GET /organizations:403-before")
+        result = run_api("GET", "/organizations", "--all")
+        assert (result.return_value, result.stdout) == (Exit.SOME_FAILED, "")
+        as_json = run_api("GET", "/organizations", "--all", "--json")
+        assert json.loads(as_json.stdout)["error"]["status"] == 403
+
+    def test_a_walk_that_cannot_go_on_leaves_one_value_on_stdout(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk]
+    ) -> None:
+        lossy("--organizations", "5", "--fail", "GET /organizations:429:retry=100:skip=1")
+        result = run_api("GET", "/organizations?limit=2", "--all", "--json")
+        assert (result.return_value, len(json.loads(result.stdout))) == (Exit.LEFT_EARLY, 2)
+        assert "allows the next call in" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("address", "limit"),
+        [
+            ("/jwt_templates", ["--limit", "3"]),
+            ("/organization_roles", ["--limit", "3"]),
+            ("/m2m_tokens?subject=mch_2abcdefghijklmnopqrstuvwxyz", ["--limit", "3"]),
+            ("/blocklist_identifiers", []),
+        ],
+    )
+    def test_every_page_of_each_shape_is_walked(
+        self, run_api: Api, lossy: Callable[..., SimulatedClerk], address: str, limit: list[str]
+    ) -> None:
+        lossy("--rows", "7")
+        rows = answer(run_api("GET", address, *limit, "--all"))
+        assert len({row["id"] for row in rows}) == len(rows) == 7
 
     def test_an_interrupted_write_may_have_happened(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None, monkeypatch: pytest.MonkeyPatch
@@ -549,6 +662,45 @@ class TestTrouble:
         monkeypatch.setenv("CLERK_API_URL", f"http://127.0.0.1:{unused_port}")
         monkeypatch.setenv("CLERK_SECRET_KEY", "sk_test_x")
         assert refused(run_api("GET", "/users"), StoppedError, "unreachable").exit == 4
+
+
+@pytest.fixture
+def redirecting() -> Iterator[list[str]]:
+    """A server that sends all but one call elsewhere: its address, and once that is taken, the paths of the others."""
+    asked: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/v1/instance":
+                self._tell_instance()
+                return
+            asked.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", "http://127.0.0.1:9/v1/users")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def _tell_instance(self) -> None:
+            body = b'{"object": "instance", "id": "ins_1", "environment_type": "development"}'
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815 (the base's names)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        asked.append(f"http://127.0.0.1:{server.server_address[1]}")
+        yield asked
+        server.shutdown()
+        thread.join()
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 
 from clerk_jobs.catalog import load
+from clerk_runner.cli.api import api
 from clerk_runner.errors import UsageError
-from clerk_runner.explore.entry import read_words, take_version
+from clerk_runner.explore.entry import WITH_VALUE, read_words, take_version
 
 CATALOG = load()
 COMMANDS = ("tags", "list", "show", "call", "ask", "browse", "diff", "versions", "update")
@@ -44,6 +46,10 @@ def read(line: str) -> str:
         ("GET https://api.clerk.com/v1/users", "call GET https://api.clerk.com/v1/users"),
         ("POST /invitations -d {}", "call POST /invitations -d {}"),
         ("--admin DELETE /users/user_1", "call DELETE --admin /users/user_1"),
+        ("--json tags", "tags --json"),
+        ("--admin call GET /users", "call --admin GET /users"),
+        ("POST -d {} /invitations", "call POST -d {} /invitations"),
+        ("-d {} POST /invitations -h", "show POST /invitations"),
         ("GET /users help", "show GET /users"),
         ("POST /invitations -h", "show POST /invitations"),
         ("help GET /users", "show GET /users"),
@@ -56,7 +62,17 @@ def read(line: str) -> str:
         ("delete user_abc --yes", "ask delete user_abc --yes"),
         ("get user john_doe help", "ask get user john_doe --explain"),
         ("how many users", "ask how many users"),
-        ("call -h", "call -h"),
+        ("call -h", "call --help"),
+        ("list help", "list --help"),
+        ("list users -h", "list users -h"),
+        ("call POST /invitations help", "show POST /invitations"),
+        ("call POST /invitations -d {} --json -h", "show POST /invitations --json"),
+        ("POST /invitations -d {} --yes --max-wait 5s --help", "show POST /invitations"),
+        ("show GET /users help", "show GET /users"),
+        ("DeleteUser --yes", "show DeleteUser"),
+        ("update", "update"),
+        ("update --source https://example.com", "update --source https://example.com"),
+        ("update user_1 set plan pro", "ask update user_1 set plan pro"),
         ("ask tags", "ask tags"),
     ],
 )
@@ -103,3 +119,10 @@ def test_the_version_is_taken_from_wherever_it_stands(line: str, version: str | 
 def test_a_version_is_a_date(line: str) -> None:
     with pytest.raises(UsageError, match="--version takes the date of an API version"):
         take_version(line.split())
+
+
+def test_every_option_that_takes_a_value_is_known_to_the_entry() -> None:
+    context = click.Context(api, obj=None)
+    commands = [command for name in COMMANDS if (command := api.get_command(context, name)) is not None]
+    options = [one for command in commands for one in command.params if isinstance(one, click.Option)]
+    assert {name for one in options if not one.is_flag for name in one.opts} == WITH_VALUE

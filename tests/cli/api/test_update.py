@@ -67,6 +67,9 @@ class Shelf(ThreadingHTTPServer):
         self.files: dict[str, bytes | int] = {}
         self.asked: list[tuple[str, int]] = []
         self.headers: list[dict[str, str]] = []
+        self.mute = threading.Event()
+        """While it is clear, nobody is answered."""
+        self.mute.set()
 
     @property
     def address(self) -> str:
@@ -77,6 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         shelf = self.server
         assert isinstance(shelf, Shelf)
+        shelf.mute.wait(60)
         content = shelf.files.get(self.path.removeprefix("/specs/"), 404)
         shelf.headers.append({name.lower(): value for name, value in self.headers.items()})
         status, body, etag = 200, b"", ""
@@ -212,6 +216,15 @@ def test_a_document_has_a_largest_size(run_api: Api, shelf: Shelf, monkeypatch: 
     assert stopped(run_api("update", "--source", shelf.address)).code == "document_too_large"
 
 
+def test_a_source_that_says_nothing_is_given_up(run_api: Api, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(update_module, "TOTAL_S", 0.2)
+    shelf.mute.clear()
+    try:
+        assert stopped(run_api("update", "--source", shelf.address)).code == "unreachable"
+    finally:
+        shelf.mute.set()
+
+
 def test_a_source_that_is_away_is_named_and_everything_works_on(run_api: Api, shelf: Shelf) -> None:
     address = shelf.address
     shelf.shutdown()
@@ -245,6 +258,15 @@ def test_a_damaged_cache_is_left_aside_with_a_note(fetched: Api, home: Path) -> 
     library = Library(home)
     assert library.index() == {}
     assert library.prose("2030-01-01") == {}
+
+
+def test_facts_that_are_damaged_are_made_anew_though_no_document_changed(
+    fetched: Api, shelf: Shelf, home: Path
+) -> None:
+    (home / "catalog" / "facts.bin").write_bytes(b"nonsense")
+    result = fetched("update", "--source", shelf.address)
+    assert (result.exception, result.stdout.split()) == (None, ["2030-01-01", "unchanged"])
+    assert "2030-01-01" in fetched("versions").stdout
 
 
 def test_the_default_source_is_clerks_public_repository() -> None:

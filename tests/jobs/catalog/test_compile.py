@@ -184,6 +184,18 @@ def test_an_operation_that_is_not_as_openapi_has_it_is_refused() -> None:
         compile_documents([document(parameters=[{"$ref": "#/components/parameters/Gone"}])])
 
 
+def test_what_holds_itself_is_refused_and_ends() -> None:
+    circle = document(parameters=[{"$ref": "#/components/parameters/A"}])
+    circle["components"] = {"parameters": {"A": {"$ref": "#/components/parameters/B"}}}
+    circle["components"]["parameters"]["B"] = {"$ref": "#/components/parameters/A"}
+    with pytest.raises(SpecError, match="leads in a circle"):
+        compile_documents([circle])
+    anchored: dict[str, Any] = {"type": "object"}
+    anchored["properties"] = {"again": anchored}
+    with pytest.raises(SpecError, match="RecursionError"):
+        compile_documents([document(parameters=[{"name": "a", "in": "query", "schema": anchored}])])
+
+
 def test_the_command_compiles_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "2030-01-01.yml").write_text(yaml.safe_dump(document()))
     target = tmp_path / "facts.bin"

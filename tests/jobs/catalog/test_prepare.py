@@ -64,6 +64,34 @@ def test_what_is_no_id_is_refused_even_unchecked(value: str) -> None:
         prepare(CATALOG.operation("GetUser"), Inputs({"user_id": value}), check=False)
 
 
+NESTED: Json = 1
+for _ in range(2000):
+    NESTED = [NESTED]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "place"),
+    [
+        (Inputs({"user_id": "a\udcff"}), "path user_id"),
+        (Inputs({"user_id": "a"}, [("x\udcff", "1")]), "query"),
+        (Inputs({"user_id": "a"}, body={"public_metadata": {"\ud800": 1}}), "body"),
+        (Inputs({"user_id": "a"}, body={"public_metadata": [{"a": "\ud800"}]}), "body"),
+        (Inputs({"user_id": "a"}, body={"public_metadata": {"n": 2**63}}), "body"),
+        (Inputs({"user_id": "a"}, body={"public_metadata": {"n": float("inf")}}), "body"),
+        (Inputs({"user_id": "a"}, body={"public_metadata": NESTED}), "body"),
+    ],
+)
+def test_what_no_request_can_carry_is_refused_even_unchecked(inputs: Inputs, place: str) -> None:
+    with pytest.raises(CallRefusedError) as caught:
+        prepare(CATALOG.operation("UpdateUserMetadata"), inputs, check=False)
+    assert [f"{finding.place} {finding.name}".rstrip() for finding in caught.value.findings] == [place]
+
+
+def test_numbers_and_depths_that_are_used_pass() -> None:
+    body: Json = {"public_metadata": {"n": -(2**62), "f": 1e300, "yes": True, "deep": [[[[[["\u00e9"]]]]]]}}
+    assert prepare(CATALOG.operation("UpdateUserMetadata"), Inputs({"user_id": "a"}, body=body)).body == body
+
+
 def test_arrays_repeat_their_name_or_are_joined_as_documented() -> None:
     domains = CATALOG.operation("ListAllOrganizationDomains")
     query = (
@@ -203,6 +231,7 @@ def test_a_role_without_its_prefix_is_stopped(role: str, hint: str) -> None:
     message = f"is not the key of a role, which begins with org:; {hint}"
     assert refusal("CreateOrganizationInvitation", path=path, body=one) == [f"body role: {message}"]
     assert refusal("CreateOrganizationInvitationBulk", path=path, body=[one]) == [f"body [0].role: {message}"]
+    assert refusal("ListOrganizationMemberships", path=path, query=[("role", role)]) == [f"query role: {message}"]
 
 
 def test_a_long_refusal_is_cut() -> None:

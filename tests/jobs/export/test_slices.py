@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import msgspec
 import pytest
@@ -31,12 +32,12 @@ class Model:
     ever: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.order = {identifier: hash(identifier) for _, identifier in self.users}
+        self.order = {identifier: crc32(identifier.encode()) for _, identifier in self.users}
         self.ever = {identifier: (time, identifier) for time, identifier in self.users}
         self.users.sort(key=self._key)
 
     def _key(self, user: tuple[int, str]) -> tuple[int, int, str]:
-        return (user[0], self.order.setdefault(user[1], hash(user[1])), user[1])
+        return (user[0], self.order.setdefault(user[1], crc32(user[1].encode())), user[1])
 
     def insert(self, time: int, identifier: str) -> None:
         self.users.append((time, identifier))
@@ -51,6 +52,7 @@ class Model:
 
     def page(self, query: Sequence[tuple[str, str]], limit: int) -> Page | None:
         asked = dict(query)
+        assert asked["limit"] == str(limit)
         assert asked["order_by"] == "+created_at"
         after, before = int(asked["created_at_after"]), int(asked["created_at_before"])
         if not self.inclusive:
@@ -67,11 +69,11 @@ class Model:
 
 
 def step(model: Model, one: Slice, found: Counter[str]) -> None:
-    page = model.page(one.query(), PAGE)
+    page = model.page(one.query(PAGE), PAGE)
     if page is None:
         one.cursor_refused()
         return
-    taken = one.take(page, PAGE)
+    taken = one.take(page)
     found.update(page.ids[place] for place in taken.rows)
 
 
@@ -90,7 +92,7 @@ times = st.one_of(st.integers(0, END_MS - 1), st.sampled_from([0, 1, 500, 501, 5
 @given(
     data=st.data(),
     created=st.lists(times, max_size=60),
-    clump=st.tuples(times, st.integers(0, 120)),
+    clumps=st.lists(st.tuples(times, st.integers(0, 120)), max_size=3),
     inclusive=st.booleans(),
     dead=st.sampled_from(["resolved", "refused", "empty"]),
     by_cursor=st.booleans(),
@@ -100,14 +102,14 @@ times = st.one_of(st.integers(0, END_MS - 1), st.sampled_from([0, 1, 500, 501, 5
 def test_every_user_who_stays_is_found_once(
     data: st.DataObject,
     created: list[int],
-    clump: tuple[int, int],
+    clumps: list[tuple[int, int]],
     inclusive: bool,
     dead: str,
     by_cursor: bool,
     parts: int,
     churn: bool,
 ) -> None:
-    every = [*created, *[clump[0]] * clump[1]]
+    every = created + [time for time, many in clumps for _ in range(many)]
     model = Model([(time, f"user_{number}") for number, time in enumerate(every)], inclusive, dead)
     stay = {identifier for _, identifier in model.users}
     sharing = Sharing.cut(0, END_MS, parts, page_size=PAGE, total=len(every), by_cursor=by_cursor)
@@ -143,22 +145,23 @@ def page_of(*users: tuple[str, int]) -> Page:
 
 def test_the_bounds_stay_while_the_cursor_walks() -> None:
     one = Slice(0, 100, 200)
-    first = dict(one.query())
+    first = dict(one.query(2))
     assert (first["created_at_after"], first["created_at_before"]) == ("99", "200")
-    one.take(page_of(("a", 110), ("b", 120)), 2)
+    one.take(page_of(("a", 110), ("b", 120)))
     one.give(150, 1, None)
-    second = dict(one.query())
+    second = dict(one.query(2))
     assert second == {**first, "starting_after": "b"}
 
 
 def test_a_dead_cursor_is_replaced_by_time_and_nobody_comes_twice() -> None:
     one = Slice(0, 100, 200)
-    one.take(page_of(("a", 110), ("b", 120)), 2)
-    assert not one.take(page_of(), 2).rows
+    one.query(2)
+    one.take(page_of(("a", 110), ("b", 120)))
+    assert not one.take(page_of()).rows
     assert str(one.state) == "check"
     one.cursor_refused()
-    assert dict(one.query())["created_at_after"] == "119"
-    assert one.take(page_of(("x", 119), ("b", 120), ("c", 120)), 5).rows == [2]
+    assert dict(one.query(5))["created_at_after"] == "119"
+    assert one.take(page_of(("x", 119), ("b", 120), ("c", 120))).rows == [2]
     assert one.state == "closed"
 
 
@@ -168,12 +171,76 @@ def test_a_dead_cursor_is_replaced_by_time_and_nobody_comes_twice() -> None:
     ids=["not ordered", "before the bounds"],
 )
 def test_pages_that_contradict_the_question_stop_the_walk(users: list[tuple[str, int]]) -> None:
+    one = Slice(0, 100, 200)
+    one.query(5)
     with pytest.raises(DisorderError):
-        Slice(0, 100, 200).take(page_of(*users), 5)
+        one.take(page_of(*users))
 
 
 def test_a_cursor_that_comes_back_stops_the_walk() -> None:
     one = Slice(0, 100, 200)
-    one.take(page_of(("a", 110), ("b", 110)), 2)
+    one.query(2)
+    one.take(page_of(("a", 110), ("b", 110)))
     with pytest.raises(DisorderError, match="circle"):
-        one.take(page_of(("a", 110), ("b", 110)), 2)
+        one.take(page_of(("a", 110), ("b", 110)))
+
+
+def test_another_page_size_begins_anew_because_a_cursor_demands_the_same_question() -> None:
+    one = Slice(0, 100, 200)
+    one.query(2)
+    one.take(page_of(("a", 110), ("b", 120)))
+    asked = dict(one.query(4))
+    assert (asked["limit"], asked["created_at_after"], "starting_after" in asked) == ("4", "119", False)
+
+
+def walk(model: Model, one: Slice) -> Counter[str]:
+    """Walk one slice to its end."""
+    found: Counter[str] = Counter()
+    for _ in range(200):
+        if one.state == "check":
+            check(model, one)
+        if one.state == "closed":
+            return found
+        step(model, one, found)
+    raise AssertionError("the walk does not end")
+
+
+@pytest.mark.parametrize("by_cursor", [True, False], ids=["cursor", "offset"])
+@pytest.mark.parametrize("inclusive", [True, False], ids=["inclusive", "exclusive"])
+@pytest.mark.parametrize("low", [500, 501])
+def test_neighbouring_milliseconds_of_many_pages_each(by_cursor: bool, inclusive: bool, low: int) -> None:
+    """The page before the slice, or before the position, fills pages of its own that bring nothing new."""
+    users = [(500 + number // 120, f"user_{number}") for number in range(360)]
+    one = Slice(0, low, END_MS, by_cursor)
+    found = walk(Model(users, inclusive, "resolved"), one)
+    assert found == dict.fromkeys((name for time, name in users if time >= low), 1)
+
+
+def test_cursors_that_are_always_refused_are_given_up() -> None:
+    users = [(500 + number // 120, f"user_{number}") for number in range(360)]
+    model = Model(users, True, "refused")
+    found: Counter[str] = Counter()
+    one = Slice(0, 0, END_MS)
+    for _ in range(200):
+        if one.state != "open":
+            break
+        if one.cursor is not None:
+            one.cursor_refused()
+        step(model, one, found)
+    assert one.state == "closed"
+    assert found == dict.fromkeys((name for _, name in users), 1)
+
+
+def test_an_offset_behind_deleted_users_steps_back() -> None:
+    """What is deleted moves the rest forward: an empty page by offset is no end of the list."""
+    model = Model([(500, f"user_{number}") for number in range(200)], True, "resolved")
+    found: Counter[str] = Counter()
+    one = Slice(0, 0, END_MS, by_cursor=False)
+    while one.kept < 150:
+        step(model, one, found)
+    for _ in range(100):
+        model.delete(0)
+    stay = {name for _, name in model.users}
+    found.update(walk(model, one))
+    assert stay <= set(found)
+    assert set(found.values()) == {1}

@@ -81,6 +81,26 @@ FURTHER: list[dict[str, Any]] = [
         ],
     },
     {
+        "say": "delete user john_doe",
+        "calls": [("GET /users", {"username": "john_doe"}, None), ("DELETE /users/{1.id}", {}, None)],
+    },
+    {
+        "say": "remove plan from user john_doe",
+        "calls": [
+            ("GET /users", {"username": "john_doe"}, None),
+            ("PATCH /users/{1.id}/metadata", {}, {"public_metadata": {"plan": None}}),
+        ],
+    },
+    {
+        "say": "delete org acme",
+        "calls": [("GET /organizations", {"query": "acme"}, None), ("DELETE /organizations/{1.id}", {}, None)],
+    },
+    {"say": "users limit 10 offset 20", "calls": [("GET /users", {"limit": "10", "offset": "20"}, None)]},
+    {
+        "say": "sign-in token for user_5, good for 2 hours",
+        "calls": [("POST /sign_in_tokens", {}, {"user_id": "user_5", "expires_in_seconds": 7200})],
+    },
+    {
         "say": "disable email subaddresses",
         "calls": [("PATCH /instance/restrictions", {}, {"block_email_subaddresses": True})],
     },
@@ -136,7 +156,9 @@ def test_further_phrases(phrase: dict[str, Any]) -> None:
     assert result.reasons
 
 
-@pytest.mark.parametrize("say", ["what are the rate limits", "show my quota", "how many requests can I make"])
+@pytest.mark.parametrize(
+    "say", ["what are the rate limits", "show my quota", "how many requests can I make", "how fast may I invite"]
+)
 def test_limits_are_a_topic_of_their_own(say: str) -> None:
     assert understand(say, CATALOG, NOW_MS) == Topic("limits")
 
@@ -165,6 +187,15 @@ def test_all_means_every_page() -> None:
         "ban org_1",
         "delete inv_1 of mch_1",
         "users that never signed in",
+        "please do not ban user_1",
+        "never lock user_1",
+        "ban user_1 unless they are admin",
+        "ban user_1 only if they spam",
+        "ban user_1 tomorrow",
+        "lock user_1 for 2 hours",
+        "delete user john_doe next week",
+        "resend invitation inv_1",
+        "send the invitation inv_1 again",
     ],
 )
 def test_what_is_not_understood_whole_is_not_done(say: str) -> None:
@@ -178,6 +209,11 @@ def test_what_is_not_understood_whole_is_not_done(say: str) -> None:
         ("suspend user_1", ["POST /users/user_1/ban", "POST /users/user_1/lock"]),
         ("add jane@x.io to org_1", ["GET /users?email_address=jane@x.io", "POST /organizations/org_1/invitations"]),
         ("mark user_1 as xyzzy", ["PATCH /users/user_1/metadata"] * 3),
+        (
+            "reset the password of user_1",
+            ["POST /users/user_1/password/set_compromised", "POST /users/user_1/remove_password"],
+        ),
+        ("reset password for jane@x.io", ["GET /users?email_address=jane@x.io"] * 2),
         ("find acme", ["GET /users?username=acme", "GET /organizations?query=acme"]),
         ("add jane@x.io", ["POST /users", "POST /invitations", "POST /allowlist_identifiers"]),
         ("find user_1 and suspend them", ["GET /users/user_1", "GET /users/user_1"]),
@@ -201,3 +237,9 @@ def test_every_version_understands_its_own_operations(version: str) -> None:
     catalog = load(version)
     for say in ("list users", "delete user_1", "list organizations", "invite a@b.co", "count users"):
         assert isinstance(understand(say, catalog, NOW_MS), Understood)
+
+
+def test_an_old_version_offers_what_it_has() -> None:
+    result = understand("reset the password of user_1", load("2021-02-05"), NOW_MS)
+    assert isinstance(result, Question)
+    assert [str(call) for choice in result.choices for call in choice.calls] == ["POST /users/user_1/remove_password"]

@@ -75,10 +75,10 @@ def test_the_proof_is_shown_and_the_run_is_listed(tmp_path: Path) -> None:
     with simulated_clerk("--key=sk_live_x", "--users=3") as clerk:
         workplace = workplace_of(tmp_path, clerk)
         shown = workplace.run("run", "job.yaml").out
-        listed = json.loads(workplace.run("runs", "list", "--json").out)
+        (listed,) = workplace.run("runs", "list", "--json").json["runs"]
     assert "3 rows, 3 different ids" in shown
     assert "3 before and 3 after, so +0" in shown
-    assert (listed[0]["kind"], listed[0]["state"], listed[0]["items"]["done"]) == ("export", "done", 3)
+    assert (listed["kind"], listed["state"], listed["items"]["done"]) == ("export", "done", 3)
 
 
 def test_filters_choose_users_and_bounds_are_half_open(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_a_full_disk_stops_the_export_and_it_goes_on_when_there_is_room(tmp_path
         narrow += "resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, 3_000_000))\n"
         narrow += "from clerk_runner.cli import main\nmain()\n"
         stopped = Workplace(tmp_path, clerk.environment, (sys.executable, "-c", narrow)).run(
-            "run", "job.yaml", "--json"
+            "run", "job.yaml", "--json", measured=False
         )
         assert (stopped.code, stopped.json["error"]["code"]) == (4, "disk"), stopped.err
         assert not (tmp_path / "users.jsonl").exists()
@@ -198,7 +198,7 @@ def test_a_full_disk_stops_the_export_and_it_goes_on_when_there_is_room(tmp_path
 def test_a_second_start_leaves_at_once(tmp_path: Path) -> None:
     with simulated_clerk("--key=sk_live_x", "--users=4000", "--latency=1s") as clerk:
         workplace = workplace_of(tmp_path, clerk)
-        process = workplace.start("run", "job.yaml", "--json")
+        process = workplace.start("run", "job.yaml", "--json", measured=False)
         while clerk.report()["requests"].get("GET /users", {}) == {}:
             assert process.poll() is None, process.communicate()
         second = workplace.run("run", "job.yaml", "--json")

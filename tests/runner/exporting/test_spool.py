@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clerk_jobs.export.distinct import count_distinct, digests
 from clerk_jobs.export.page import Page
 from clerk_runner.errors import StoppedError
-from clerk_runner.exporting.distinct import count_distinct, digests
 from clerk_runner.exporting.spool import Extent, Spool, in_order
 
 

@@ -58,24 +58,33 @@ class Workplace:
         clean = {name: value for name, value in os.environ.items() if name not in CLEAN}
         return {**clean, "CLERK_BATCH_HOME": str(self.state), "HOME": str(self.folder), **self.variables}
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command; the test ends it."""
+    @property
+    def unmeasured(self) -> dict[str, str]:
+        """The same for a command that is killed, or whose disk is full: coverage could not write its file whole."""
+        return {name: value for name, value in self.environment.items() if not name.startswith("COVERAGE_")}
+
+    def start(self, *arguments: str, measured: bool = True) -> subprocess.Popen[str]:
+        """Start a command; the test ends it.
+
+        Args:
+            measured: whether its coverage is; say no where it may be killed.
+        """
         return subprocess.Popen(
             [*self.program, *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment if measured else self.unmeasured,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: str, stdin: str | None = None) -> Ended:
+    def run(self, *arguments: str, stdin: str | None = None, measured: bool = True) -> Ended:
         """Run a command to its end."""
         ended = subprocess.run(
             [*self.program, *arguments],
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment if measured else self.unmeasured,
             input=stdin if stdin is not None else "",
             capture_output=True,
             text=True,

@@ -83,14 +83,22 @@ class Arrivals:
             if (not operations or operation in operations) and subject in (None, whose)
         ]
 
+    @classmethod
+    def together(cls, every: Iterable["Arrivals"]) -> "Arrivals":
+        """What a server saw of several clients."""
+        merged = cls()
+        for arrivals in every:
+            merged.times.extend(arrivals.times)
+        return merged
+
     def subjects(self) -> set[str]:
         """Every subject that was seen."""
         return {whose for _, _, whose in self.times if whose is not None}
 
 
-async def play(gate: Gate, scripts: Sequence[CallScript]) -> Arrivals:
-    """Run every scripted call through a gate; returns what the server saw."""
-    arrivals = Arrivals()
+async def play(gate: Gate, scripts: Sequence[CallScript], arrivals: Arrivals | None = None) -> Arrivals:
+    """Run every scripted call through a gate; returns what the server saw, added to what it had seen."""
+    arrivals = Arrivals() if arrivals is None else arrivals
     async with asyncio.TaskGroup() as group:
         for script in scripts:
             group.create_task(_cancellable(gate, script, arrivals))

@@ -84,7 +84,10 @@ def _operation_of(catalog: Catalog) -> Callable[[str], str | None]:
 
 
 def _usage(error: ClerkBatchError) -> UsageError:
-    return UsageError(str(error), code="unknown_name", hint="clerk-batch api list, or clerk-batch api versions")
+    hint = "clerk-batch api list WORDS finds operations"
+    if isinstance(error, UnknownVersionError):
+        hint = "clerk-batch api versions tells where they are from, clerk-batch api update fetches newer ones"
+    return UsageError(str(error), code="unknown_name", hint=hint)
 
 
 @click.command("api", cls=ApiGroup, invoke_without_command=True, add_help_option=False)

@@ -21,8 +21,12 @@ from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
 from clerk_runner.errors import Exit, UsageError
 from clerk_runner.explore.code import as_command
+from clerk_runner.explore.search import nearby
 
 __all__ = ["ask"]
+
+_HOW = re.compile(r"\s*how (?:to|(?:do|can|could|would|should|may|must) (?:i|we|you|one))\s+", re.IGNORECASE)
+"""Begins a question after the way, which is no request to go it."""
 
 _CARRIED = re.compile(r"\{(\d+)\.id\}")
 
@@ -39,11 +43,13 @@ def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, e
     back. Rules understand the words: nothing is sent anywhere for it.
     """
     state: ApiState = context.obj
-    understood = understand(" ".join(words), state.catalog, int(time.time() * 1000))
+    text = " ".join(words)
+    asks_how = _HOW.match(text)
+    understood = understand(text[asks_how.end() :] if asks_how else text, state.catalog, int(time.time() * 1000))
     if isinstance(understood, Topic):
         return _topic(context, understood)
     if isinstance(understood, Unclear):
-        raise UsageError(understood.text, code="not_understood", hint=f"clerk-batch api list {' '.join(words[:3])}")
+        raise UsageError(understood.text, code="not_understood", hint=nearby(state.catalog, words))
     if isinstance(understood, Question):
         understood = _answered(understood)
     if explain and options.as_json:
@@ -53,7 +59,11 @@ def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, e
         click.echo(plain(f"{number}. {_line(call)}" if len(understood.calls) > 1 else _line(call)), err=True)
     for reason in understood.reasons:
         click.echo(plain(f"   {reason}"), err=True)
-    return Exit.DONE if explain else _Asked(state, options).make(understood.calls)
+    if not asks_how:
+        return Exit.DONE if explain else _Asked(state, options).make(understood.calls)
+    for name in dict.fromkeys(call.operation.operation_id for call in understood.calls):
+        click.echo(f"   clerk-batch api show {name}", err=True)
+    return Exit.DONE
 
 
 class _Asked:

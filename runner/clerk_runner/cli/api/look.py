@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 
 import click
 
-from clerk_jobs.catalog import Catalog, Operation
+from clerk_jobs.catalog import Body, Catalog, Operation, Schema
+from clerk_runner.cli.api import prompt
 from clerk_runner.cli.api.output import write_json, write_sections, write_table
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.errors import UsageError
-from clerk_runner.explore.search import find_operation, search
+from clerk_runner.explore.search import find_operation, nearby, search
 from clerk_runner.explore.section import Section
 
 __all__ = ["choose_operation", "diff", "list_operations", "show", "tags"]
@@ -34,7 +36,7 @@ def tags(state: ApiState, *, as_json: bool) -> None:
         write_table(("tag", "operations"), [row[1:] for row in numbered])
         return
     write_table(("", "tag", "operations"), numbered)
-    picked = click.prompt("Tag to list, by number or name (empty: none)", default="", show_default=False)
+    picked = prompt.ask_text("Tag to list, by number or name (empty: none)")
     if picked:
         name = [*counted][int(picked) - 1] if picked.isdigit() and 0 < int(picked) <= len(counted) else picked
         _write_list(_found(state.catalog, name), full=False)
@@ -90,7 +92,7 @@ def show(state: ApiState, name: Sequence[str], *, as_json: bool) -> None:
 @click.pass_obj
 def diff(state: ApiState, words: Sequence[str], *, as_json: bool) -> None:
     """Show what changed: `diff V1 V2` for two versions, `diff NAME V1 V2` for one operation."""
-    from clerk_runner.explore.diff import diff_operations, diff_versions  # noqa: PLC0415
+    from clerk_runner.explore.diff import diff_operation, diff_versions  # noqa: PLC0415
 
     if len(words) < 2:
         raise UsageError(
@@ -101,8 +103,8 @@ def diff(state: ApiState, words: Sequence[str], *, as_json: bool) -> None:
         (state.library.catalog(version.removesuffix(".yml")) for version in (first, second)), key=lambda c: c.version
     )
     if name:
-        operation = choose_operation(new, name)
-        changed = [(operation, tuple(diff_operations(old.operation(operation.operation_id), operation)))]
+        known = old if find_operation(old, name) and not find_operation(new, name) else new
+        changed = [diff_operation(old, new, choose_operation(known, name).operation_id)]
     else:
         changed = list(diff_versions(old, new))
     if as_json:
@@ -118,6 +120,8 @@ def diff(state: ApiState, words: Sequence[str], *, as_json: bool) -> None:
             ]
         )
         return
+    if not changed:
+        click.echo("nothing changed")
     for operation, changes in changed:
         rows = tuple((str(change),) for change in changes) or (("nothing changed",),)
         write_sections([Section(f"{operation.operation_id}  {operation}", rows)])
@@ -154,7 +158,8 @@ def _named(catalog: Catalog, words: Sequence[str]) -> tuple[Operation, ...]:
         hint = f"that path has {', '.join(paths)}"
     else:
         near = [*catalog.nearest(name), *(str(one) for one in search(catalog, name.replace("/", " "))[:3])]
-        hint = f"did you mean {' or '.join([*dict.fromkeys(near)][:3])}?" if near else "clerk-batch api list"
+        hint = f"did you mean {' or '.join([*dict.fromkeys(near)][:3])}?" if near else ""
+        hint = hint or _as_sentence(catalog, "show", words) or "clerk-batch api list"
     raise UsageError(f"API version {catalog.version} has no operation {name!r}", code="operation_unknown", hint=hint)
 
 
@@ -162,12 +167,18 @@ def _found(catalog: Catalog, text: str) -> tuple[Operation, ...]:
     operations = search(catalog, text)
     if operations:
         return operations
-    import difflib  # noqa: PLC0415
-
-    near = difflib.get_close_matches(text.lower(), [tag.lower() for tag in catalog.tags()], 3, 0.5)
-    names = [catalog.tag(tag) or tag for tag in near]
-    hint = f"did you mean {' or '.join(names)}?" if names else "clerk-batch api tags lists all tags"
+    hint = _as_sentence(catalog, "list", text.split()) or nearby(catalog, text.split())
     raise UsageError(f"no operation fits {text!r}", code="nothing_found", hint=hint)
+
+
+def _as_sentence(catalog: Catalog, command: str, words: Sequence[str]) -> str:
+    """The way to ask for what was said with a subcommand's name for its verb: "list members of org_1"."""
+    from clerk_jobs.words import Question, Understood, understand  # noqa: PLC0415 (only words that name nothing)
+
+    said = [command, *words]
+    if len(words) < 2 or not isinstance(understand(" ".join(said), catalog, 0), Understood | Question):
+        return ""
+    return f"in words: {shlex.join(['clerk-batch', 'api', 'ask', *said])}"
 
 
 def _entry(operation: Operation) -> dict[str, object]:
@@ -184,18 +195,22 @@ def _entry(operation: Operation) -> dict[str, object]:
 
 def _required(operation: Operation) -> list[str]:
     names = [p.name for p in operation.query_parameters if p.required]
-    return names + (list(operation.body.schema.required) if operation.body is not None else [])
+    return names + (list(_row_schema(operation.body).required) if operation.body is not None else [])
+
+
+def _row_schema(body: Body) -> Schema:
+    """The schema of the body, or of one of its elements."""
+    return body.schema.items if body.schema.type == "array" and body.schema.items is not None else body.schema
 
 
 def _write_list(operations: Sequence[Operation], *, full: bool) -> None:
     if full:
         for operation in operations:
-            rows = [(f"{p.name}{'*' if p.required else ''}", p.place) for p in operation.parameters]
+            rows = [_full_row(p.name, p.place, p.schema, required=p.required) for p in operation.parameters]
             if operation.body is not None:
-                schema = operation.body.schema
-                fields = (schema.items or schema).properties
-                needed = (schema.items or schema).required
-                rows += [(f"{name}{'*' if name in needed else ''}", "body") for name in fields]
+                schema = _row_schema(operation.body)
+                for name, child in schema.properties.items():
+                    rows.append(_full_row(name, "body", child, required=name in schema.required))
             title = f"{operation}  {operation.operation_id}: {operation.phrase}"
             write_sections([Section(title, tuple(rows))])
         return
@@ -212,3 +227,9 @@ def _write_list(operations: Sequence[Operation], *, full: bool) -> None:
             for operation in operations
         ],
     )
+
+
+def _full_row(name: str, place: str, schema: Schema, *, required: bool) -> tuple[str, ...]:
+    from clerk_runner.explore.shape import bounds_text, type_text  # noqa: PLC0415 (a plain list shows no types)
+
+    return f"{name}{'*' if required else ''}", place, type_text(schema), bounds_text(schema)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 
 import click
 
 from clerk_jobs.catalog import Json, Operation
-from clerk_jobs.catalog.metadata import KINDS, explain_kinds, kinds_of, kinds_written, recommend
+from clerk_jobs.catalog.check import snake_case
+from clerk_jobs.catalog.metadata import KINDS, explain_kinds, kinds_of, recommend
 from clerk_jobs.catalog.prepare import Inputs
 from clerk_runner.cli.api import prompt
 from clerk_runner.cli.text import plain
@@ -29,16 +31,17 @@ def stop_metadata_update(operation: Operation, inputs: Inputs, *, replacing: boo
     Raises:
         UsageError: with the merge and the replacement, ready to paste.
     """
-    written = kinds_written(inputs.body)
-    takes = set(written) <= set(kinds_of(operation))
-    if operation.operation_id not in _UPDATES or not written or (replacing and takes):
+    if operation.operation_id not in _UPDATES or not isinstance(inputs.body, Mapping):
         return
-    assert isinstance(inputs.body, Mapping)
+    written = {snake_case(name): value for name, value in inputs.body.items() if snake_case(name) in KINDS}
+    takes = set(written) <= set(kinds_of(operation))
+    if not written or (replacing and takes):
+        return
     path = operation.path.format_map({p.name: inputs.path.get(p.name, f"{{{p.name}}}") for p in operation.parameters})
-    body = json.dumps({kind: inputs.body[kind] for kind in written}, ensure_ascii=False).replace("'", "'\\''")
+    body = shlex.quote(json.dumps(written, ensure_ascii=False))
     lines = [
-        f"merge:    clerk-batch api call PATCH {path}/metadata -d '{body}'",
-        f"replace:  clerk-batch api call PUT {path}/metadata -d '{body}'",
+        f"merge:    clerk-batch api call PATCH {path}/metadata -d {body}",
+        f"replace:  clerk-batch api call PUT {path}/metadata -d {body}",
         "--replace sends it as it is" if takes else "send the other fields without it",
     ]
     why = "would REPLACE the metadata as a whole" if takes else "takes no metadata at this API version"

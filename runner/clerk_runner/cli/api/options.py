@@ -143,20 +143,39 @@ def _body(options: CallOptions) -> Json:
         raise UsageError("-d and --file exclude each other", code="body_twice", hint="leave out one of them")
     if options.data is None and options.file is None:
         return None
+    where = options.file or "the body"
     try:
-        value: Json = json.loads(_body_text(options))
+        value: Json = json.loads(_body_text(options), parse_constant=_no_constant, object_pairs_hook=_once_each)
     except OSError as error:
         raise UsageError(f"{options.file}: {error.strerror}", code="file_unreadable", hint="check the path") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise UsageError(
-            f"the body is not JSON ({place})", code="body_malformed", hint="quote it for the shell"
-        ) from error
+        raise _malformed(f"the body is not JSON ({place})", "quote it for the shell") from error
     except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{options.file} is not text in UTF-8", code="body_malformed", hint="the body is a JSON file"
-        ) from error
+        raise _malformed(f"{where} is not text in UTF-8", "the body is a JSON file") from error
+    except RecursionError as error:
+        raise _malformed("the body is nested too deeply", "no operation takes more than a few levels") from error
+    except ValueError as error:
+        raise _malformed(f"the body is not JSON: {error}", "mend it") from error
     return value
+
+
+def _malformed(message: str, hint: str) -> UsageError:
+    return UsageError(message, code="body_malformed", hint=hint)
+
+
+def _no_constant(name: str) -> Json:
+    """NaN and Infinity are Python's: sent on, they would become null."""
+    raise ValueError(f"it holds {name}")
+
+
+def _once_each(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    """An object whose names are all different: of two values for one name nobody knows which is meant."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it names {next(name for name in names if names.count(name) > 1)!r} twice")
+    return made
 
 
 def _body_text(options: CallOptions) -> str:

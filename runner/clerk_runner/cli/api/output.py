@@ -10,14 +10,26 @@ from typing import Any, Self
 
 import click
 
+from clerk_runner.cli.text import HIDDEN
 from clerk_runner.explore.section import Section
 
 __all__ = ["JsonArray", "write_json", "write_sections", "write_table"]
 
+TEXT_COLUMNS = frozenset({"what it does", "required"})
+"""Columns whose text may go on below; in all others a cell stays whole."""
+LEAST_TEXT = 16
+"""Characters of a line in such a column, at least."""
+
 
 def write_json(value: Any) -> None:
     """One JSON value: indented on a terminal, one line in a pipe."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2 if _terminal() else None))
+    click.echo(_json(value, 2 if _terminal() else None))
+
+
+def _json(value: Any, indent: int | None) -> str:
+    """JSON in which nothing commands a terminal: such characters are written as JSON's escapes, and mean the same."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return HIDDEN.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 class JsonArray:
@@ -43,7 +55,7 @@ class JsonArray:
         """Write rows."""
         newline = "\n" if self._indent else ""
         for row in rows:
-            click.echo(f"{self._between}{newline}{json.dumps(row, ensure_ascii=False, indent=self._indent)}", nl=False)
+            click.echo(f"{self._between}{newline}{_json(row, self._indent)}", nl=False)
             self._between = "," if self._indent else ", "
 
 
@@ -81,9 +93,22 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    console = Console()
+    columns = [[header, *(row[n] for row in rows)] for n, header in enumerate(headers)]
+    needed = sum(LEAST_TEXT if c[0] in TEXT_COLUMNS else max(map(len, c)) for c in columns) + 2 * len(columns)
+    if needed > console.width:
+        _stacked(rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for header in headers:
-        table.add_column(header, overflow="fold", no_wrap=header in ("method", "tag", "version"))
+        table.add_column(header, overflow="fold", no_wrap=header not in TEXT_COLUMNS)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+    console.print(table)
+
+
+def _stacked(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of two lines, where a terminal is too narrow: a path that is cut in two can be neither read nor copied."""
+    for first, second, *others in rows:
+        click.echo(click.style(f"{first:7} {second}", bold=True))
+        click.echo(f"        {'  '.join(filter(None, others))}".rstrip())

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from clerk_runner.cli.asking import ask_hidden, ask_text, ask_yes, interactive
+
 __all__ = ["ask_choice", "ask_hidden", "ask_text", "ask_yes", "interactive"]
-
-
-def interactive() -> bool:
-    """Whether somebody can be asked: questions go to stderr, answers come from stdin."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-def ask_yes(question: str) -> bool:
-    """A question whose answer is no unless it is a plain yes."""
-    return click.confirm(question, default=False, err=True)
-
-
-def ask_text(label: str) -> str:
-    """A line of text; empty is an answer."""
-    return str(click.prompt(label, default="", show_default=False, err=True))
-
-
-def ask_hidden(label: str) -> str:
-    """A line that is not shown while it is typed."""
-    return str(click.prompt(label, default="", show_default=False, hide_input=True, err=True))
 
 
 def ask_choice(label: str, choices: list[str]) -> int | None:

@@ -6,11 +6,10 @@ send.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import click
@@ -19,6 +18,7 @@ from clerk_jobs.call import Call, Reply
 from clerk_jobs.catalog import Catalog, Json, Operation
 from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, missing, prepare
 from clerk_runner.cli.api import prompt
+from clerk_runner.cli.api.attended import run_attended
 from clerk_runner.cli.api.metadata import name_kinds, stop_metadata_update
 from clerk_runner.cli.api.options import CallOptions, with_fields
 from clerk_runner.cli.api.output import JsonArray, write_json
@@ -26,11 +26,12 @@ from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
 from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
-from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, vanishing_keys
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
 from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
 from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
-from clerk_runner.explore.code import as_code, as_command
+from clerk_runner.explore.code import as_code
 from clerk_runner.explore.paging import more_hint
+from clerk_runner.explore.replacing import loss_lines, read_before
 from clerk_runner.safety import Consent, Scope, require_consent, require_scopes, scope_line
 
 __all__ = ["CallSession", "needed_scopes", "refusal"]
@@ -53,7 +54,6 @@ class CallSession:
         self._consent = Consent(
             yes=options.yes, admin=options.admin, ask=prompt.ask_yes if prompt.interactive() else None
         )
-        self._under_way: Operation | None = None
         self._credentials: Credentials | None = None
         self._granted: dict[Scope, bool] = {}
         self.answer: Json = None
@@ -83,19 +83,15 @@ class CallSession:
         if not self._options.sends:
             self._show_only(self._prepared(operation, inputs))
             return Exit.DONE
-        credentials = self.credentials()
+        self.credentials()
         bypassed = self.require([operation])
         call = self._prepared(operation, self._completed(operation, inputs))
-        where = Surroundings(
-            host=credentials.host,
-            key=credentials.key.kind.value,
-            api_version=self.catalog.version,
-            scopes=scope_line(credentials, bypassed=bypassed),
-        )
-        try:
-            return asyncio.run(self._carry_out(operation, call, credentials, where))
-        except KeyboardInterrupt:
-            raise self._interrupted() from None
+        if operation.method != "GET":
+            # Between two loops, not inside of one: there Ctrl-C would not end a question.
+            self._announce(operation, call, bypassed=bypassed)
+            self._confirm(operation, call)
+        tells = telling_read(self.catalog, operation, call) if operation.method != "GET" else ""
+        return run_attended(self._carry_out(operation, call, tells), writing=operation, tells=tells)
 
     def require(self, operations: Sequence[Operation]) -> bool:
         """Ask once for the scopes that operations need; returns whether they were bypassed.
@@ -183,45 +179,42 @@ class CallSession:
         headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
         write_json({**shown, "headers": headers, "body": call.body})
 
-    async def _carry_out(self, operation: Operation, call: Call, credentials: Credentials, where: Surroundings) -> int:
+    def _announce(self, operation: Operation, call: Call, *, bypassed: bool) -> None:
+        credentials = self.credentials()
+        where = Surroundings(
+            host=credentials.host,
+            key=credentials.key.kind.value,
+            api_version=self.catalog.version,
+            scopes=scope_line(credentials, bypassed=bypassed),
+        )
+        _say(announcement(operation, call, where))
+        before = read_before(self.catalog, operation, call)
+        if before is not None:
+            _say(loss_lines(before, run_attended(self._read(before)), call))
+
+    async def _read(self, call: Call) -> Reply:
+        async with self._caller(call) as caller:
+            return await caller.send(call)
+
+    def _caller(self, call: Call) -> AbstractAsyncContextManager[Caller]:
         wait_s = self._options.max_wait_s
-        async with open_caller(credentials, self.catalog.version, self._state.home, max_wait_s=wait_s) as caller:
-            if operation.method != "GET":
-                await self._announce(caller, operation, call, where)
-                self._confirm(operation, call)
-                self._under_way = operation
+        invites = (call.template,) if call.method == "POST" else ()
+        return open_caller(
+            self.credentials(), self.catalog.version, self._state.home, invites=invites, max_wait_s=wait_s
+        )
+
+    async def _carry_out(self, operation: Operation, call: Call, tells: str) -> int:
+        async with self._caller(call) as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
             try:
                 reply = await caller.send(call)
             except MayHaveHappened as error:
-                tells = telling_read(self.catalog, operation, call)
                 error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
                 raise
-            self._under_way = None
+            if caller.doubted and not reply.ok:
+                _say(["an answer before this one was lost: perhaps it was done then" + (tells and f"; see: {tells}")])
             return self._show_reply(operation, call, reply)
-
-    async def _announce(self, caller: Caller, operation: Operation, call: Call, where: Surroundings) -> None:
-        for line in announcement(operation, call, where):
-            click.echo(plain(line), err=True)
-        reader = self._reader_of(operation)
-        if reader is None:
-            return
-        owner = reader.path.format_map(_values(operation, call))
-        reply = await caller.send(prepare(reader, Inputs(_values(operation, call))))
-        gone = list(vanishing_keys(reply.value, call.body)) if reply.ok else []
-        if gone:
-            merge = as_command(replace(call, method="PATCH", path=f"{owner}/metadata"))
-            click.echo(plain(f"  these keys will be GONE: {', '.join(gone)}"), err=True)
-            click.echo(plain(f"  to keep them, merge: {merge}"), err=True)
-
-    def _reader_of(self, operation: Operation) -> Operation | None:
-        """What reads the current value before a replacement of metadata; None for every other operation."""
-        if operation.method == "PUT" and operation.path.endswith("/metadata"):
-            return self.catalog.find("GET", operation.path.removesuffix("/metadata"))
-        if self._options.replace and operation.operation_id in ("UpdateUser", "UpdateOrganization"):
-            return self.catalog.find("GET", operation.path)
-        return None
 
     def _confirm(self, operation: Operation, call: Call) -> None:
         if operation.method == "DELETE":
@@ -241,33 +234,39 @@ class CallSession:
 
     async def _walk(self, caller: Caller, operation: Operation, call: Call) -> int:
         """Every page, written as it comes: memory does not grow with the list."""
-        count = 0
-        first: list[Any] = []
+        pages = caller.pages(operation, call)
+        try:
+            rows = await anext(pages)
+        except PageRefused as error:
+            return self._show_failure(operation, error.reply)
+        shown, count = rows[:SHOWN_ROWS], len(rows)
         with JsonArray() as array:
+            array.extend(rows)
+            # What came is on stdout already, as an array: why there is no more goes beside it.
             try:
-                async for rows in caller.pages(operation, call):
+                async for rows in pages:
                     array.extend(rows)
-                    first += rows[: SHOWN_ROWS - len(first)]
+                    shown = [*shown, *rows[: SHOWN_ROWS - len(shown)]]
                     count += len(rows)
             except PageRefused as error:
-                # What came is on stdout already, as an array: the reason goes beside it.
-                for line in failure_lines(operation, error.reply):
-                    click.echo(plain(line), err=True)
-                return Exit.SOME_FAILED
-        self.answer = first
-        for line in found_lines(first, count):
-            click.echo(plain(line), err=True)
+                _say(failure_lines(operation, error.reply))
+                return _exit_of(error.reply)
+            except RunnerError as error:
+                _say(filter(None, (str(error), error.hint)))
+                return error.exit
+        self.answer = shown
+        _say(found_lines(operation, shown, count))
         return Exit.DONE
 
     def _show_reply(self, operation: Operation, call: Call, reply: Reply) -> int:
         if not reply.ok:
-            self._show_failure(operation, reply)
-            return Exit.SOME_FAILED
+            return self._show_failure(operation, reply)
         self.answer = reply.value
-        for line in success_lines(operation, call, reply.value):
-            click.echo(plain(line), err=True)
+        _say(success_lines(operation, call, reply.value))
         if self.quiet:
             return Exit.DONE
+        if reply.value is None and reply.status != 204 and operation.success and operation.success.schema:
+            _say(["the body of the answer could not be read; what was asked for has happened"])
         if reply.value is not None:
             write_json(reply.value)
         rows = operation.list_shape.rows(reply.value) if operation.list_shape is not None else None
@@ -275,22 +274,20 @@ class CallSession:
             click.echo(hint, err=True)
         return Exit.DONE
 
-    def _show_failure(self, operation: Operation, reply: Reply) -> None:
+    def _show_failure(self, operation: Operation, reply: Reply) -> Exit:
+        code = _exit_of(reply)
         if self._options.as_json:
-            facts = {"exit": Exit.SOME_FAILED, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
+            facts = {"exit": code, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
             message = "; ".join(problem.message for problem in reply.problems)
             write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
-            return
-        for line in failure_lines(operation, reply):
-            click.echo(plain(line), err=True)
+        else:
+            _say(failure_lines(operation, reply))
+        return code
 
-    def _interrupted(self) -> RunnerError:
-        said = "interrupted; nothing was written"
-        if self._under_way is not None:
-            said = f"interrupted while {self._under_way} was under way: it may have happened"
-        error = RunnerError(said, code="interrupted", hint="look before you repeat it" if self._under_way else "")
-        error.exit = Exit.SIGINT
-        return error
+
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(plain(line), err=True)
 
 
 def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
@@ -309,6 +306,5 @@ def needed_scopes(operation: Operation) -> tuple[Scope, ...]:
     return ("write", "delete") if operation.method == "DELETE" else ("write",)
 
 
-def _values(operation: Operation, call: Call) -> dict[str, str]:
-    pairs = zip(operation.path.split("/"), call.path.split("/"), strict=True)
-    return {template[1:-1]: value for template, value in pairs if template.startswith("{")}
+def _exit_of(reply: Reply) -> Exit:
+    return Exit.ACCESS if reply.status == 401 else Exit.SOME_FAILED

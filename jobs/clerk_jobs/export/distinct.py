@@ -1,7 +1,6 @@
 """Counting different ids exactly enough and in little memory: eight bytes of a digest for each row.
 
-Two ids of two million share a digest by accident once in ten million exports, and such an accident would only show
-one row too few.
+Two ids of two million share a digest by accident once in ten million exports.
 """
 
 from __future__ import annotations
@@ -9,15 +8,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-__all__ = ["count_distinct", "digests"]
+__all__ = ["DIGEST_SIZE", "count_distinct", "digests"]
 
-_SIZE = 8
+DIGEST_SIZE = 8
+"""Bytes of each digest."""
 _BUCKETS = 64
 
 
 def digests(ids: Iterable[str]) -> bytes:
     """Eight bytes for each id."""
-    return b"".join([hashlib.blake2b(each.encode(), digest_size=_SIZE).digest() for each in ids])
+    return b"".join([hashlib.blake2b(each.encode(), digest_size=DIGEST_SIZE).digest() for each in ids])
 
 
 def count_distinct(blobs: Iterable[bytes]) -> int:
@@ -29,6 +29,6 @@ def count_distinct(blobs: Iterable[bytes]) -> int:
     """
     buckets = [bytearray() for _ in range(_BUCKETS)]
     for blob in blobs:
-        for place in range(0, len(blob), _SIZE):
-            buckets[blob[place] % _BUCKETS] += blob[place : place + _SIZE]
+        for place in range(0, len(blob), DIGEST_SIZE):
+            buckets[blob[place] % _BUCKETS] += blob[place : place + DIGEST_SIZE]
     return sum(len(set(memoryview(bucket).cast("Q"))) for bucket in buckets)

@@ -1,0 +1,198 @@
+"""One file's thread, and what waits on the event loop to be traded there.
+
+What is asked or ends meanwhile is collected and goes into one transaction, so the cost follows the transactions and
+not the permits. Nothing runs while nobody waits and nothing is in hand: a wait of an hour costs no CPU.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from clerk_limits.clock import Clock
+from clerk_limits.ledger.book import Ask, Book, Moment, Return, Trade
+from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError
+from clerk_limits.ledger.leased import LeasedWindow
+
+__all__ = ["LedgerDesk"]
+
+T = TypeVar("T")
+
+FLUSH_S = 0.1
+"""Settled permits are in the ledger after so many seconds at the latest, before `speed`."""
+
+
+class LedgerDesk:
+    """Trades for the windows of one file.
+
+    Args:
+        book: The file; used in this desk's thread alone.
+        clock: The gate's clock.
+        steady: Seconds on the steady clock that the file counts in.
+        speed: Divides the durations of ours.
+        heard: Told of each trade.
+        failed: Told when the file cannot be used any more.
+    """
+
+    def __init__(
+        self,
+        book: Book,
+        clock: Clock,
+        steady: Callable[[], float],
+        *,
+        speed: float,
+        heard: Callable[[Trade], None],
+        failed: Callable[[BaseException], None],
+    ) -> None:
+        self._book = book
+        self._clock = clock
+        self._steady = steady
+        self._flush_s = FLUSH_S / speed
+        self._heard = heard
+        self._failed = failed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{book.storage.path.stem}")
+        self._asking: list[LeasedWindow] = []
+        self._returns: list[tuple[float, Return]] = []
+        self._stocked: set[LeasedWindow] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._trading: asyncio.Future[Trade] | None = None
+        self._posted: set[asyncio.Future[None]] = set()
+        self._closed = False
+
+    def ask(self, window: LeasedWindow) -> None:
+        """Trade for a window as soon as the thread is free; what others ask by then goes with it."""
+        self._asking.append(window)
+        self._plan(self._clock.now())
+
+    def bring_back(self, returned: Return) -> None:
+        """Settle permits within a moment, or with the next trade."""
+        now_s = self._clock.now()
+        self._returns.append((now_s, returned))
+        if len(self._returns) == 1:
+            self._plan(now_s + self._flush_s)
+
+    def stocked(self, window: LeasedWindow) -> None:
+        """Look at the window again when its permits expire."""
+        self._stocked.add(window)
+
+    async def run(self, work: Callable[[Book, Moment], T]) -> T:
+        """Do something with the book in its thread, in turn.
+
+        A file that turns out to be damaged has been put aside: the work is done on a new one, in which what was
+        spent is assumed to be spent.
+        """
+        moment = self._moment()
+
+        def guarded() -> T:
+            try:
+                return work(self._book, moment)
+            except LedgerDamagedError:
+                return work(self._book, moment)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+
+    def post(self, work: Callable[[Book, Moment], None]) -> None:
+        """The same, when nobody waits for it."""
+        if not self._closed:
+            task = asyncio.ensure_future(self.run(work))
+            self._posted.add(task)
+            task.add_done_callback(self._delivered)
+
+    async def close(self) -> None:
+        """Settle and give back everything, and end the thread."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        under_way: list[asyncio.Future[Any]] = [*self._posted]
+        if self._trading is not None:
+            under_way.append(self._trading)
+        if under_way:
+            await asyncio.wait(under_way)
+        for window in self._stocked:
+            window.clear()
+        returns = self._taken_returns()
+        try:
+            # Whatever cannot be written any more ends by time, and the failure has been told before.
+            with suppress(LedgerError):
+                await self.run(lambda book, now: book.leave(now, returns))
+        finally:
+            await self._end_thread()
+
+    async def _end_thread(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._book.storage.close)
+        self._thread.shutdown(wait=False)
+
+    def _plan(self, when_s: float) -> None:
+        if self._closed or (self._timer is not None and self._timer.when() <= when_s):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        # Always in a later turn of the loop: those who are woken together ask together.
+        self._timer = self._clock.call_at(when_s, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._trading is not None:
+            return
+        self._return_expired()
+        windows, self._asking = self._asking, []
+        wishes = [(window, wish) for window in windows if (wish := window.wish()) is not None]
+        if wishes or self._returns:
+            self._trade([window for window, _ in wishes], [wish for _, wish in wishes])
+
+    def _trade(self, windows: list[LeasedWindow], wishes: list[Ask]) -> None:
+        returns = self._taken_returns()
+        self._trading = asyncio.ensure_future(self.run(lambda book, now: book.trade(now, returns, wishes)))
+        self._trading.add_done_callback(lambda done: self._traded(done, windows))
+
+    def _traded(self, done: "asyncio.Future[Trade]", windows: list[LeasedWindow]) -> None:
+        self._trading = None
+        if not self._note_failure(done):
+            return
+        trade = done.result()
+        self._heard(trade)
+        now_s = self._clock.now()
+        for window, answer in zip(windows, trade.answers, strict=True):
+            window.answered(answer, now_s, random.random())  # noqa: S311  spreads load, guards nothing
+        if self._asking:
+            self._plan(now_s)
+        elif self._returns:
+            self._plan(self._returns[0][0] + self._flush_s)
+        self._return_expired()
+
+    def _return_expired(self) -> None:
+        """Bring back what nobody used in time, and come again for the rest."""
+        now_s = self._clock.now()
+        for window in tuple(self._stocked):
+            expires_at_s = window.expires_at(now_s)
+            if expires_at_s is None:
+                self._stocked.discard(window)
+            else:
+                self._plan(expires_at_s)
+
+    def _delivered(self, done: "asyncio.Future[None]") -> None:
+        self._posted.discard(done)
+        self._note_failure(done)
+
+    def _note_failure(self, done: "asyncio.Future[T]") -> bool:
+        """Whether it succeeded; a failure is told."""
+        if done.cancelled():
+            return False
+        error = done.exception()
+        if error is not None:
+            self._failed(error)
+        return error is None
+
+    def _moment(self) -> Moment:
+        return Moment(self._steady(), self._clock.wall())
+
+    def _taken_returns(self) -> list[Return]:
+        """What has ended, with the time for which it still counts from now."""
+        now_s = self._clock.now()
+        taken, self._returns = self._returns, []
+        return [
+            one if one.hold_s is None else one._replace(hold_s=one.hold_s - (now_s - ended_s)) for ended_s, one in taken
+        ]

@@ -1,0 +1,132 @@
+"""Exports on the command line: from the options to a run, and the end of one for people and for scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import msgspec
+import orjson
+
+from clerk_jobs.jobfile import ExportJob
+from clerk_runner.cli.ending import unread
+from clerk_runner.cli.terminal import clock_time, show_lines, summary_lines
+from clerk_runner.cli.text import count, duration
+from clerk_runner.credentials import discover, state_home
+from clerk_runner.errors import Exit
+from clerk_runner.exporting.planning import ExportPlan, plan_export
+from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
+from clerk_runner.exporting.summary import Proof
+from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.view import View
+
+__all__ = ["ExportOptions", "plan_of_export", "work_on_export"]
+
+PRIVATE = re.compile(r"email|phone|name|query|wallet")
+"""Filters whose values are about people, and so are not shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """The options of ``run`` and ``resume`` that concern an export."""
+
+    overrides: tuple[tuple[str, str], ...]
+    allow_outside: bool
+    fresh: bool
+    force: bool
+    max_wait_s: float | None
+    max_time_s: float | None
+    as_json: bool
+
+
+def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, view: View) -> int:
+    """Run an export; it only reads, so nobody is asked. Returns the exit code."""
+    request = ExportRequest(
+        job=job,
+        job_path=path,
+        credentials=discover(os.environ, Path.cwd()),
+        state=StateFolder(state_home(os.environ)),
+        overrides=options.overrides,
+        allow_outside=options.allow_outside,
+        fresh=options.fresh,
+        force=options.force,
+        folder=folder,
+        max_wait_s=options.max_wait_s,
+        max_time_s=options.max_time_s,
+    )
+    summary = asyncio.run(run_export(request, view))
+    with unread():
+        _show(summary, as_json=options.as_json)
+    return summary.exit
+
+
+def plan_of_export(
+    job: ExportJob, path: Path, *, overrides: tuple[tuple[str, str], ...], offline: bool, as_json: bool
+) -> int:
+    """Plan an export; returns the exit code."""
+    request = ExportRequest(
+        job=job,
+        job_path=path,
+        credentials=discover(os.environ, Path.cwd()),
+        state=StateFolder(state_home(os.environ)),
+        overrides=overrides,
+    )
+    plan = asyncio.run(plan_export(request, offline=offline))
+    if as_json:
+        click.echo(orjson.dumps(plan.as_json()))
+    else:
+        show_lines(_plan_lines(plan))
+    return Exit.DONE
+
+
+def _plan_lines(plan: ExportPlan) -> Iterator[str]:
+    """The plan for people."""
+    job, credentials = plan.request.job, plan.request.credentials
+    form = job.form
+    yield f"plan of {job.name!r}"
+    yield f"  list       {job.listing} ({plan.request.operation}), {'filtered' if job.where else 'all of it'}"
+    if job.where:
+        yield f"  where      {', '.join(f'{name}={value}' for name, value in job.where if not PRIVATE.search(name))}"
+    yield f"  host       {credentials.host}, API version {job.api_version}"
+    yield f"  key        {credentials.key.kind} key from {credentials.found_in}; reading needs no scope"
+    columns = f", {count(len(form.columns), 'column')}" if form.columns else ""
+    yield f"  output     {plan.target} ({form.format}{f' as {form.packing}' if form.packing else ''}{columns})"
+    if plan.rows is None or plan.pages is None or plan.ends_s is None:
+        yield "  rows       not known: " + (
+            "Clerk does not count this list" if plan.requests else "Clerk was not asked"
+        )
+    else:
+        yield f"  rows       {'at most ' if plan.at_most else ''}{plan.rows:,} now"
+        yield f"  calls      about {plan.pages:,} {plan.request.operation}"
+        yield f"  time       {duration(plan.ends_s)}, done about {clock_time(time.time() + plan.ends_s)}"
+    yield from (f"  limit      {line}" for line in plan.limits)
+    yield "  nothing is changed at Clerk: an export only reads"
+
+
+def _show(summary: ExportSummary, *, as_json: bool) -> None:
+    """Print the end of an export, on stderr where the rows themselves went to stdout."""
+    aside = summary.proof is not None and summary.proof.output == "-"
+    if as_json:
+        click.echo(msgspec.json.encode(summary), err=aside)
+    else:
+        show_lines([*summary_lines(summary, []), *(_proof_lines(summary.proof) if summary.proof else ())], err=aside)
+
+
+def _proof_lines(proof: Proof) -> Iterator[str]:
+    """What shows that an export is whole."""
+    yield f"  proof: {proof.rows:,} rows, {proof.distinct:,} different ids, slowest answer {proof.worst_page_s:.2f} s"
+    if proof.drift is not None:
+        before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
+        yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
+    if proof.missing:
+        yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
+    if proof.unfit:
+        yield f"  unfit: {proof.unfit:,} values were left out, because they are of another type than their column"
+    if proof.output is not None and proof.size is not None:
+        yield f"  output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}"
