@@ -120,11 +120,12 @@ class Exchange:
         except LedgerError as error:
             raise ledger_stop(error) from error
 
-    async def read(self, call: Call, *, judge: bool = True) -> Reply:
+    async def read(self, call: Call, *, judge: bool = True, permit: Permit | None = None) -> Reply:
         """Send a READ or IDEMPOTENT call until a definite answer comes; a refusal is an answer.
 
         Args:
             judge: whether an answer that no other call could better (key, plan, version) ends the run.
+            permit: of the first attempt, where it was taken before.
 
         Raises:
             RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
@@ -134,7 +135,8 @@ class Exchange:
         failing_since: float | None = None
         tries = 0
         while True:
-            permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
+            if permit is None:
+                permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
             try:
                 # Here, because the wait for the permit counts too: a block after a 429 can take an hour.
                 self._give_up(call, failing_since)
@@ -142,7 +144,7 @@ class Exchange:
                 permit.give_back()
                 raise
             sent_at = self.clock.now()
-            attempt = await self._attempt(call, permit)
+            attempt, permit = await self._attempt(call, permit), None
             if isinstance(attempt, Answered) and self._definite(call, attempt):
                 if judge and (error := fatal_error(attempt.reply)) is not None:
                     raise error
@@ -221,6 +223,17 @@ class Exchange:
                 return Sent("lost", reply, "an answer that cannot be read")
             case Answered(reply):
                 return Sent("answered", reply)
+
+    async def repeated(self, call: Call, permit: Permit) -> Sent:
+        """Send an IDEMPOTENT call, the first time under a permit that was taken before, and repeat it for a minute.
+
+        As ``once`` it never raises for the network's sake; ``lost`` says that it may have happened all the same.
+        """
+        assert call.safety is Safety.IDEMPOTENT
+        try:
+            return Sent("answered", await self.read(call, judge=False, permit=permit))
+        except RunnerError as error:
+            return Sent("lost", reason=error.message)
 
     async def pause(self, tries: int) -> None:
         """Wait before another try: uniform between 0 and min(30, 0.5 · 2^tries) seconds, ``tries`` from 1."""

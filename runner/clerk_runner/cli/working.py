@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import click
 import msgspec
 import orjson
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, load_job
+from clerk_jobs.jobfile import ExportJob, load_job
 from clerk_runner.batch import RunRequest, run_job
 from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
@@ -26,7 +26,9 @@ from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
+from clerk_runner.request import SourceJob
 from clerk_runner.safety import Consent
+from clerk_runner.undoing import write_undo
 
 __all__ = ["WorkOptions", "consent_of", "show_plan", "work"]
 
@@ -49,8 +51,12 @@ class WorkOptions:
     as_json: bool = False
 
 
-def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int:
-    """Run a job file, or go on with a run; returns the exit code."""
+def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, parent: str | None = None) -> int:
+    """Run a job file, or go on with a run; returns the exit code.
+
+    Args:
+        parent: the run that this one follows from.
+    """
     folder: RunFolder | None = None
     pairs, allow_outside = parse_overrides(options.overrides), options.allow_outside
     if options.metrics_file is not None:
@@ -76,7 +82,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
                 as_json=options.as_json,
             )
             return work_on_export(loaded, job, folder, chosen, view())
-        assert isinstance(loaded, InviteJob)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -90,11 +96,19 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,
             max_time_s=options.max_time,
+            parent=parent,
         )
         summary = asyncio.run(run_job(request, consent_of(yes=options.yes, admin=options.admin), view()))
     finish(summary, as_json=options.as_json)
     keep_metrics(options.metrics_file, summary)
     return summary.exit
+
+
+def work_on_undo(word: str, options: WorkOptions) -> int:
+    """Take a run back, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    overrides = (*options.overrides, *(("force=true",) if options.force else ()))
+    return work(write_undo(run), None, replace(options, overrides=overrides), parent=run.id)
 
 
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
@@ -104,7 +118,7 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     with knowing(job=loaded.name, kind=loaded.kind):
         if isinstance(loaded, ExportJob):
             return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
-        assert isinstance(loaded, InviteJob)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
