@@ -113,6 +113,7 @@ class _Run:
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
+            note=self._view.stage,
             invites=self._kind.invites,
         )
         async with (
