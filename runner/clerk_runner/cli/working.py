@@ -40,6 +40,7 @@ class WorkOptions:
     allow_outside: bool = False
     yes: bool = False
     admin: bool = False
+    confirm_count: int | None = None
     accept_changes: bool = False
     max_wait: float | None = None
     max_time: float | None = None
@@ -92,7 +93,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
             max_time_s=options.max_time,
             parent=parent,
         )
-        summary = asyncio.run(run_job(request, consent_of(yes=options.yes, admin=options.admin), view()))
+        summary = asyncio.run(run_job(request, consent_of(options), view()))
     finish(summary, as_json=options.as_json)
     return summary.exit
 
@@ -143,9 +144,10 @@ def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def consent_of(*, yes: bool, admin: bool) -> Consent:
+def consent_of(options: WorkOptions) -> Consent:
     """How the user can say yes: on a terminal by answering, elsewhere by ``--yes`` alone."""
-    return Consent(yes=yes, admin=admin, ask=ask_yes if interactive() else None)
+    ask = ask_yes if interactive() else None
+    return Consent(yes=options.yes, admin=options.admin, count=options.confirm_count, ask=ask)
 
 
 def view() -> TerminalView:
