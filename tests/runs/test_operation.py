@@ -169,3 +169,29 @@ def test_what_does_not_fit_the_operation_is_told_at_its_place(
     ended = workplace.run("plan", "job.yaml")
     assert ended.code == 2
     assert told in ended.err
+
+
+def test_failed_rows_are_sent_again_once_the_cause_is_gone(start: Any) -> None:
+    workplace, clerk = start("--users=4")
+    ids = ids_of(clerk)
+    (organization,) = [clerk.perform("POST", "/organizations", {"name": "Team", "slug": "team"})["id"]]
+    workplace.write(
+        "job.yaml",
+        "name: members\nkind: operation\noperation: POST /organizations/{organization_id}/memberships\n"
+        'source: {csv: rows.csv, delimiter: ";"}\n'
+        'path: {organization_id: "{org}"}\nbody: {user_id: "{id}", role: "org:member"}\n',
+    )
+    rows(workplace, "org;id", *(f"{organization};{one}" for one in ids[:2]), f"later;{ids[2]}", "team;user_nobody")
+    first = call(workplace)
+    assert items(first) == {"total": 4, "done": 2, "failed": 2}
+    clerk.perform("POST", "/organizations", {"name": "Later", "slug": "later"})
+    again = workplace.run("retry", "last", "--yes", "--json")
+    assert (again.code, items(again)) == (1, {"total": 2, "done": 1, "failed": 1}), again.err
+    assert again.json["parent"] == first.json["run"]
+    assert again.json["run"] != first.json["run"]
+    none = workplace.run("retry", again.json["run"], "--code", "invalid_email", "--yes", "--json")
+    assert (none.code, none.json["error"]["code"]) == (2, "no_rows")
+    # What was done is not done again, whichever run is asked.
+    assert sum(effects(clerk, "CreateOrganizationMembership").values()) == 3
+    resumed = workplace.run("resume", again.json["run"], "--yes", "--json")
+    assert resumed.json["repeated"] is True

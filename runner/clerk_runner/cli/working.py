@@ -25,6 +25,7 @@ from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
 from clerk_runner.request import SourceJob
+from clerk_runner.retrying import write_failed_rows
 from clerk_runner.safety import Consent
 from clerk_runner.undoing import write_undo
 
@@ -96,6 +97,16 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
         summary = asyncio.run(run_job(request, consent_of(options), view()))
     finish(summary, as_json=options.as_json)
     return summary.exit
+
+
+def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
+    """Send a run's failed rows again, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    facts, rows = run.facts(), write_failed_rows(run, code)
+    given = tuple(f"{key}={value}" for key, value in facts.overrides)
+    overrides = (*given, f"source={rows}", *options.overrides)
+    again = replace(options, overrides=overrides, allow_outside=True)
+    return work(Path(facts.job_file), None, again, parent=run.id)
 
 
 def work_on_undo(word: str, options: WorkOptions) -> int:
