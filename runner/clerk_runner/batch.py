@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
-from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
+from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
 from clerk_runner.view import Progress, View
 
 __all__ = ["RunRequest", "run_job"]
@@ -194,7 +195,7 @@ class _Run:
             standing = Standing(past, out_now(account.folder))
             self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
-                self._ask(choice)
+                self._ask(choice, counts)
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
@@ -203,9 +204,12 @@ class _Run:
             journal.close()
             log_file.close()
 
-    def _ask(self, choice: Choice) -> None:
+    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
+        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
+            if self._kind.deletes:
+                require_count(sum(counts[state] for state in sent), self._consent)
             with self._interrupts.paused():
                 require_consent(self._kind.words.question, self._consent)
         except BaseException:

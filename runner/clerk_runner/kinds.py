@@ -12,24 +12,30 @@ from math import ceil
 from pathlib import Path
 from typing import Protocol
 
+from clerk_jobs.call import Safety
+from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import explain_kinds
 from clerk_jobs.invite import Drafting, InviteWork
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, UndoJob
+from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
 from clerk_jobs.jobfile.metadata_job import FIELDS
 from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.metadata.targets import TARGETS
 from clerk_jobs.metadata.undo import UndoDrafting, UndoWork
 from clerk_jobs.metadata.work import MetadataWork
+from clerk_jobs.operation.drafts import OperationDrafting
+from clerk_jobs.operation.work import OperationWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.documented import LIMITS, InstanceKind, LimitKind, LimitScope, limits_for
 from clerk_limits.gate import GateOptions
 from clerk_runner.comparing import Comparer, ImagePayloads, Screening
+from clerk_runner.errors import UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.feed import Feed, Feeding
 from clerk_runner.folding import UnitFeed, fold_subjects
 from clerk_runner.images import mark_written
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
+from clerk_runner.protecting import Protector
 from clerk_runner.safety import Scope
 from clerk_runner.screening import Screener
 from clerk_runner.source import SourcePayloads, ingest
@@ -81,10 +87,14 @@ class Kind(ABC):
 
     Attributes:
         once: its effects happen once, so that a run that is done is not repeated.
+        folds: rows of one subject travel together.
+        deletes: it destroys, so that the number of rows has to be confirmed.
         scopes: of CLERK_BAPI_SCOPES that it needs.
     """
 
     once = True
+    folds = False
+    deletes = False
     scopes: tuple[Scope, ...] = ("write",)
     words: Words = INVITING
     drafting: Drafts
@@ -159,6 +169,7 @@ class ComparingKind(Kind):
     """A kind that reads before it writes: what changes nothing costs no write, so a run can simply be done again."""
 
     once = False
+    folds = True
     joins = False
     keeps = True
     screening: Screening
@@ -228,6 +239,50 @@ class MetadataKind(ComparingKind):
         return f"metadata of {pending:,} row{'' if pending == 1 else 's'} is written to {self._job.target}"
 
 
+class OperationKind(Kind):
+    """``kind: operation``."""
+
+    def __init__(self, job: OperationJob, in_flight: int) -> None:
+        """Look the operation up, and what it does beyond its name."""
+        self._job = job
+        self._operation = job.facts
+        self.drafting = OperationDrafting(job)
+        self.work = OperationWork(job, in_flight)
+        self.once = self._operation.safety is Safety.ONCE
+        self.deletes = self._operation.method == "DELETE"
+        self.scopes = ("write", "delete") if self.deletes else ("write",)
+        self.words = CALLING
+
+    def screener(self, around: Surroundings) -> Screens:
+        """Rows that name something protected are skipped; Clerk is not asked."""
+        return Protector(around.journal, around.payloads, frozenset(self._job.protect))
+
+    async def take_in(self, source: RowSource, journal: Journal) -> None:
+        """Refuse an input with more rows than the job allows."""
+        await super().take_in(source, journal)
+        total, most = sum((await journal.counts()).values()), self._job.max_rows
+        if most is not None and total > most:
+            raise UsageError(
+                f"the input has {total:,} rows, and max_rows allows {most:,}",
+                code="too_many_rows",
+                hint="look at the input, then raise max_rows in the job file if it is right",
+            )
+
+    def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
+        """What is destroyed, or set off; what becomes of a lost answer; and that there is no undo."""
+        name = self._operation.operation_id
+        does = destroyed_by(name) if self.deletes else consequences_of(name)
+        lines = [f"{'destroys' if self.deletes else 'sets off'}: {one}" for one in does]
+        if self.once:
+            lines.append("a call whose answer is lost ends as unresolved: it is never sent again by itself")
+        return (*lines, "it cannot be taken back" if self.deletes else "no undo: clerk-batch cannot take it back")
+
+    def consequence(self, pending: int) -> str:
+        """How often it is called."""
+        calls = f"{self._operation.operation_id} is called {pending:,} time{'' if pending == 1 else 's'}"
+        return f"{calls}; this is irreversible" if self.deletes else calls
+
+
 class UndoKind(ComparingKind):
     """``kind: undo``."""
 
@@ -252,6 +307,15 @@ class UndoKind(ComparingKind):
         return f"the old metadata of {pending:,} {noun} is put back"
 
 
+CALLING = Words(
+    question="Send these calls?",
+    doing="calling",
+    done="done",
+    pending="to call",
+    checking="looking for protected ids",
+    offline="nothing is asked for this kind before the first call",
+    doubtful="doubtful call",
+)
 UNDOING = Words(
     question="Put the old values back?",
     doing="putting back",
@@ -279,6 +343,11 @@ def kind_of(job: Job, instance: InstanceKind, options: GateOptions) -> Kind:
             return InviteKind(job)
         case MetadataJob():
             return MetadataKind(job, in_flight(instance, options))
+        case OperationJob():
+            facts = job.facts
+            quotas = (limit.kind is LimitKind.QUOTA for limit in limits_for(facts.method, facts.path, instance))
+            # An hourly quota needs no second call in flight: one at a time bounds what can be in doubt.
+            return OperationKind(job, 1 if any(quotas) else in_flight(instance, options))
         case UndoJob():
             return UndoKind(job, in_flight(instance, options))
         case _:

@@ -62,7 +62,7 @@ async def build_preview(
     job: Job, credentials: Credentials, kind: Kind, journal: Journal, standing: Standing, known: Known
 ) -> Preview:
     """Count what the journal holds, and play the rest of the run through."""
-    groups, alone = await journal.read(_groups if kind.once else _units)
+    groups, alone = await journal.read(_units if kind.folds else _groups)
     counts = await journal.counts()
     starts_at = time.time()
     course = Course(

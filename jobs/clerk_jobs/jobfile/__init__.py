@@ -6,6 +6,7 @@ from clerk_jobs.jobfile.kinds import KINDS
 from clerk_jobs.jobfile.loading import load_job
 from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import Errors, InviteJob, Job, Limits, Reconcile
+from clerk_jobs.jobfile.operation_job import OperationJob
 from clerk_jobs.jobfile.schema import job_schema
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Job",
     "Limits",
     "MetadataJob",
+    "OperationJob",
     "Reconcile",
     "Seconds",
     "StopAfter",

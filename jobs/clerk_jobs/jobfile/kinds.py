@@ -7,10 +7,11 @@ from typing import Final
 from clerk_jobs.jobfile.export_job import ExportJob
 from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import InviteJob, Job
+from clerk_jobs.jobfile.operation_job import OperationJob
 
 __all__ = ["KINDS", "OWN_KINDS"]
 
-KINDS: Final[tuple[type[Job], ...]] = (InviteJob, ExportJob, MetadataJob)
+KINDS: Final[tuple[type[Job], ...]] = (InviteJob, ExportJob, MetadataJob, OperationJob)
 """The kinds that people write."""
 
 OWN_KINDS: Final[tuple[type[Job], ...]] = (UndoJob,)

@@ -195,16 +195,18 @@ def project(tree: Tree, patch: Tree) -> dict[str, Any]:
 
 
 def is_exact(value: Any) -> bool:
-    """Whether a merge can put a value back exactly: a null in an object cannot be, nor a number that was read rounded.
+    """Whether a merge can put a key's value back exactly: a null cannot be, nor a number that was read rounded.
 
     Example:
-        >>> is_exact({"a": [None]}), is_exact({"a": None}), is_exact(1e30)
-        (True, False, False)
+        >>> is_exact({"a": [None]}), is_exact({"a": None}), is_exact(None), is_exact(1e30)
+        (True, False, False, False)
     """
+    if value is None:
+        return False
     if isinstance(value, Mapping):
-        return all(each is not None and is_exact(each) for each in value.values())
+        return all(is_exact(each) for each in value.values())
     if isinstance(value, list):
-        return all(is_exact(each) for each in value)
+        return all(each is None or is_exact(each) for each in value)
     return not isinstance(value, float) or abs(value) < _WHOLE_NUMBER
 
 

@@ -27,6 +27,7 @@ from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
 from clerk_runner.request import SourceJob
+from clerk_runner.retrying import write_failed_rows
 from clerk_runner.safety import Consent
 from clerk_runner.undoing import write_undo
 
@@ -42,6 +43,7 @@ class WorkOptions:
     allow_outside: bool = False
     yes: bool = False
     admin: bool = False
+    confirm_count: int | None = None
     accept_changes: bool = False
     max_wait: float | None = None
     max_time: float | None = None
@@ -98,10 +100,20 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
             max_time_s=options.max_time,
             parent=parent,
         )
-        summary = asyncio.run(run_job(request, consent_of(yes=options.yes, admin=options.admin), view()))
+        summary = asyncio.run(run_job(request, consent_of(options), view()))
     finish(summary, as_json=options.as_json)
     keep_metrics(options.metrics_file, summary)
     return summary.exit
+
+
+def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
+    """Send a run's failed rows again, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    facts, rows = run.facts(), write_failed_rows(run, code)
+    given = tuple(f"{key}={value}" for key, value in facts.overrides)
+    overrides = (*given, f"source={rows}", *options.overrides)
+    again = replace(options, overrides=overrides, allow_outside=True)
+    return work(Path(facts.job_file), None, again, parent=run.id)
 
 
 def work_on_undo(word: str, options: WorkOptions) -> int:
@@ -150,9 +162,10 @@ def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def consent_of(*, yes: bool, admin: bool) -> Consent:
+def consent_of(options: WorkOptions) -> Consent:
     """How the user can say yes: on a terminal by answering, elsewhere by ``--yes`` alone."""
-    return Consent(yes=yes, admin=admin, ask=ask_yes if interactive() else None)
+    ask = ask_yes if interactive() else None
+    return Consent(yes=options.yes, admin=options.admin, count=options.confirm_count, ask=ask)
 
 
 def view() -> TerminalView:
