@@ -205,8 +205,10 @@ class Gate:
         self._blocks.close_for(self._endpoint_of(operation), left_s)
 
     def heard_share(self, state: Shrunk) -> None:
-        """Another process may have shrunk the share of the instance's window."""
+        """Another process may have shrunk the share of the instance's window: then nobody releases early any more."""
         self._budget.share.state = state
+        if self.share_left < 1.0:
+            self._budget.early.switch_off()
 
     def fail(self, error: BaseException) -> None:
         """Nobody counts any more what is sent, so nobody gets a permit any more."""

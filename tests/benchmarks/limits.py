@@ -1,7 +1,8 @@
 """The shared budget measured: ``make bench`` runs it, and it writes its own part of RESULTS.md.
 
 Real processes against the strict simulator, in real time, so it takes a quarter of an hour; and the CPU of a permit in
-one process. ``python tests/benchmarks/limits.py WORD …`` runs only the parts named: use, guests, disk, cost.
+one process. ``python tests/benchmarks/limits.py WORD …`` runs only the parts named:
+simulation, use, guests, disk, cost.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from itertools import product
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 from clerk_limits.clock import VirtualClock, run_virtual
@@ -23,14 +25,16 @@ from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
 from clerk_limits.ledger import Lender, LenderOptions
 from clerk_testing.results import machine, table, write_part
+from clerk_testing.saturation import LATENCY_S, Server, saturate
 from clerk_testing.slow_disk import slow_disk
 from clerk_testing.use import LATENCIES, Case, Use, measure
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 START_S = 1_800_000_000.0
 EARLY_S = 0.25
+LASTS_S = 52.0
 PERMITS, RUNS = 10_000, 5
-AT_ONCE = {"production": 3, "development": 6}
+AT_ONCE = {"production": 2, "development": 4}
 """Cases that are measured side by side, each with its own simulator; on two cores more would measure the cores."""
 BARS = {"50ms": (0.96, 0.96), "0.1-0.8s": (0.96, 0.96), "1-2s": (0.85, 0.95)}
 """The least use of the window at share 1.0, strict and with early release."""
@@ -114,6 +118,24 @@ def use_part() -> list[str]:
         "where nothing stalls. Early release does nothing for answers that come before it."
     )
     return lines + table(head, [row(case, use) for case, use in measured(use_cases())])
+
+
+def simulation_part() -> list[str]:
+    """The same in virtual time, where no machine is slow: one process without a ledger."""
+    rows = []
+    for (text, draw), early_s, stalls in product(LATENCY_S.items(), (None, EARLY_S), (False, True)):
+        random = Random(2)
+        spent_s = statistics.fmean(min(draw(random), early_s or LASTS_S) for _ in range(20_000))
+        server = Server(1000)
+        gate = Gate(InstanceKind.PRODUCTION, GateOptions(share=1.0, early_release_s=early_s), VirtualClock(START_S))
+        run_virtual(saturate([gate], server, draw, senders=310, lasts_s=LASTS_S, stalls=stalls))
+        window = "strict" if early_s is None else f"early {early_s:g} s"
+        stall = "1 s every 17 s" if stalls else "none"
+        rows.append([text, window, stall, f"{server.used(10.02 + spent_s):.1%}", str(server.refused)])
+    head = ["latency", "window", "stall", "used", "429s"]
+    lines = ["## What strict and early release cost, production, in virtual time", ""]
+    lines.append("One process without a ledger. A 429 makes the window strict, and the share smaller, for a while.")
+    return lines + table(head, rows)
 
 
 def guests_part() -> list[str]:
@@ -202,7 +224,7 @@ def cost_part() -> list[str]:
     return lines + table(["ledger", "case", "µs", "bar"], rows)
 
 
-PARTS = {"use": use_part, "guests": guests_part, "disk": disk_part, "cost": cost_part}
+PARTS = {"simulation": simulation_part, "use": use_part, "guests": guests_part, "disk": disk_part, "cost": cost_part}
 
 
 def main(names: Sequence[str]) -> None:

@@ -89,3 +89,20 @@ def test_the_throughput_follows_it_down_and_up(seen: Seen) -> None:
     assert 0.7 * CYCLE <= shrunk <= 0.75
     assert shrunk + 0.08 <= half_way <= 0.9
     assert whole >= 0.96 * CYCLE
+
+
+def test_what_one_process_is_refused_makes_the_window_strict_for_all(tmp_path: Path) -> None:
+    early_s: list[float] = []
+
+    async def scenario() -> None:
+        async with Machine(tmp_path) as machine:
+            refused, other = await machine.processes(2, GateOptions(share=1.0, early_release_s=0.25))
+            early_s.append(other.gate._budget.early.head_start(0.0, 1.0))
+            refused.gate.throttled("GET", "/users", retry_after="1", date=None)
+            await asyncio.sleep(PERIOD_S)
+            # It is told with the next permit that it has to fetch.
+            (await other.gate.acquire("GET", "/users")).settle()
+            early_s.append(other.gate._budget.early.head_start(0.0, 1.0))
+
+    run_virtual(scenario())
+    assert early_s == [0.75, 0.0]

@@ -50,7 +50,7 @@ class _Lender(Lender):
     def die(self) -> None:
         """Tell the ledger nothing any more."""
         for desk in self.desks:
-            desk.bring_back = _say_nothing  # type: ignore[method-assign]
+            desk.bring_back = _say_nothing  # type: ignore[method-assign]  # as the dead do
             desk._returns.clear()
             desk._asking.clear()
 
