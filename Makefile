@@ -66,8 +66,9 @@ check: lint types layers test ## all that CI runs
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
-bench: $(DEVELOP) ## run the benchmarks and write tests/benchmarks/RESULTS.md
+bench: $(DEVELOP) ## run the benchmarks and write tests/benchmarks/RESULTS.md and EXPORTS.md
 	$(BIN)/python tests/benchmarks/run.py $(ARGS)
+	$(BIN)/python tests/benchmarks/exports.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage .coverage.*

@@ -98,13 +98,13 @@ def test_each_organization_has_its_own_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize("reply", [refusal(404, "resource_not_found"), Reply(200, {"odd": True}), Reply(200, [{}])])
 def test_a_list_that_cannot_be_read_settles_nobody(tmp_path: Path, reply: Reply) -> None:
     clerk = ModelClerk()
-    clerk.answer = lambda _: reply  # type: ignore[method-assign]
+    clerk.answer = lambda call: reply  # type: ignore[method-assign]
     found, _, _ = screened(tmp_path, clerk, [""] * 5)
     assert set(found.values()) == {State.PENDING}
 
 
 def test_a_refused_key_ends_it_with_its_own_error(tmp_path: Path) -> None:
     clerk = ModelClerk()
-    clerk.answer = lambda _: refusal(401, "authentication_invalid")  # type: ignore[method-assign]
+    clerk.answer = lambda call: refusal(401, "authentication_invalid")  # type: ignore[method-assign]
     with pytest.raises(AccessError):
         screened(tmp_path, clerk, [""] * 5)
