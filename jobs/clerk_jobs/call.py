@@ -18,6 +18,7 @@ __all__ = [
     "Call",
     "Draft",
     "Item",
+    "Lane",
     "Outcome",
     "Problem",
     "ReadRefused",
@@ -78,6 +79,8 @@ class Item:
         group: see ``Draft.group``.
         revoke: id of an invitation that has to be revoked before this one is sent.
         since_ms: server time of the first send that is in doubt (unix milliseconds), if there was one.
+        target: id of what the item is about, where a read had to find it.
+        before: digest of what the item touches, as it was before the first send; None where nobody noted it.
     """
 
     seq: int
@@ -85,6 +88,29 @@ class Item:
     group: str = ""
     revoke: str | None = None
     since_ms: int | None = None
+    target: str | None = None
+    before: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One way to send.
+
+    Attributes:
+        operation: Clerk's operationId.
+        template: the path as Clerk documents it; limits are counted by it.
+        size: most items in one call.
+        safety: what may be done with a call whose answer was lost.
+        at_once: most calls in flight; one where a crash may leave no more than one in doubt.
+    """
+
+    name: str
+    operation: str
+    template: str
+    size: int
+    method: str = "POST"
+    safety: Safety = Safety.ONCE
+    at_once: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from clerk_jobs.call import State
-from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
@@ -31,16 +31,15 @@ from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
+from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.logs import Log, open_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
-from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
-from clerk_runner.safety import Consent, require_consent, require_scopes, scope_line
-from clerk_runner.screening import Screener
-from clerk_runner.source import SourcePayloads, ingest
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
 from clerk_runner.view import Progress, View
 
 __all__ = ["RunRequest", "run_job"]
@@ -58,13 +57,14 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
         ClerkBatchError: the job file or the input is wrong.
     """
     check_instance(request.job, request.credentials)
-    bypassed = require_scopes(request.credentials, ("write",), consent)
+    kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
+    bypassed = require_scopes(request.credentials, kind.scopes, consent)
     with Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
                 with opened_source(request, copy) as source:
-                    return await _Run(request, consent, view, source, interrupts, bypassed).start(copy)
+                    return await _Run(request, kind, consent, view, source, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -88,6 +88,7 @@ class _Run:
     def __init__(
         self,
         request: RunRequest,
+        kind: Kind,
         consent: Consent,
         view: View,
         source: RowSource,
@@ -102,9 +103,8 @@ class _Run:
         self._source = source
         self._interrupts = interrupts
         self._bypassed = bypassed
-        self._drafting = Drafting(request.job)
-        self._work = InviteWork(request.job)
-        self._payloads = SourcePayloads(source, self._drafting)
+        self._kind = kind
+        self._screener: Screens | None = None
         self._clock = LoopClock()
         self._began = time.monotonic()
 
@@ -114,7 +114,8 @@ class _Run:
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
-            invites=tuple(lane.template for lane in self._work.lanes),
+            note=self._view.stage,
+            invites=self._kind.invites,
         )
         async with (
             Client(self._credentials, self._job.api_version) as client,
@@ -148,12 +149,19 @@ class _Run:
             api_version=job.api_version,
             created_ms=int(time.time() * 1000),
             allow_outside=self._request.allow_outside,
+            parent=self._request.parent,
         )
 
     def _choose(self, wanted: RunFacts) -> Choice:
         request = self._request
         if request.folder is None:
-            return choose(request.state, wanted, fresh=request.fresh, accept_changes=request.accept_changes)
+            return choose(
+                request.state,
+                wanted,
+                fresh=request.fresh,
+                accept_changes=request.accept_changes,
+                once=self._kind.once,
+            )
         return choose_named(
             request.state,
             request.folder,
@@ -175,11 +183,19 @@ class _Run:
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
             latency_s = exchange.latency_s or DEFAULT_LATENCY_S
-            known = Known(action=choice.action, run=folder.id, scopes=scopes, screened=True, latency_s=latency_s)
+            known = Known(
+                action=choice.action,
+                source=self._job.source.name,
+                run=folder.id,
+                scopes=scopes,
+                screened=True,
+                latency_s=latency_s,
+                notes=self._kind.notes(self._screener),
+            )
             standing = Standing(past, out_now(account.folder))
-            self._view.preview(await build_preview(self._job, self._credentials, self._work, journal, standing, known))
+            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
-                self._ask(choice)
+                self._ask(choice, counts)
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
@@ -188,11 +204,14 @@ class _Run:
             journal.close()
             log_file.close()
 
-    def _ask(self, choice: Choice) -> None:
+    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
+        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
+            if self._kind.deletes:
+                require_count(sum(counts[state] for state in sent), self._consent)
             with self._interrupts.paused():
-                require_consent("Send these invitations?", self._consent)
+                require_consent(self._kind.words.question, self._consent)
         except BaseException:
             if choice.action == "new":
                 choice.folder.discard()
@@ -215,20 +234,17 @@ class _Run:
             self._view.stage(f"reading {self._job.source.name}")
         if change:
             await journal.put(changing=True)
-            await journal.prepare_changes()
-            await ingest(self._source, self._drafting, journal.match_changed)
-            await journal.finish_changes()
+            await self._kind.take_changes_in(self._source, journal)
         elif state == "planned":
-            await journal.clear_items()
-            await ingest(self._source, self._drafting, journal.ingest)
-            await journal.seal()
+            await self._kind.take_in(self._source, journal)
             for earlier in choice.finished:
                 await journal.skip_done_in(earlier.journal_path)
         if self._request.unresolved is not None:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
-        if change or state == "planned":
-            await self._outlast_others(choice.folder, journal)
+        if change or state == "planned" or self._kind.rereads:
+            if self._kind.once:
+                await self._outlast_others(choice.folder, journal)
             await self._screen(journal, exchange, log)
 
     async def _outlast_others(self, folder: RunFolder, journal: Journal) -> None:
@@ -247,20 +263,14 @@ class _Run:
 
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
-        screener = Screener(
-            journal=journal,
-            exchange=exchange,
-            screening=self._work.screening,
-            drafting=self._drafting,
-            payloads=self._payloads,
-            log=log,
-            workers=SCREENERS[self._credentials.key.kind.value],
-        )
+        payloads = self._kind.payloads(self._source, journal.path)
+        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
+        screener = self._screener = self._kind.screener(around)
 
         def progress() -> Progress:
             until = self._closed_until(exchange)
             detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress("looking up who is invited already", min(screener.screened, pending), pending, detail)
+            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
 
         await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
@@ -290,12 +300,14 @@ class _Run:
         await journal.put(state="running")
         await journal.checkpoint()
         left_s = self._time_left()
+        counts = await journal.counts()
         engine = Engine(
             journal=journal,
             exchange=exchange,
-            work=self._work,
-            payloads=self._payloads,
-            counts=await journal.counts(),
+            work=self._kind.work,
+            payloads=self._kind.payloads(self._source, journal.path),
+            feed=self._kind.feed(journal, counts[State.PENDING]),
+            counts=counts,
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,
                 stop_after=self._job.errors.stop_after,
@@ -309,7 +321,7 @@ class _Run:
         if self._interrupts.received is not None:
             engine.interrupt()
         try:
-            await self._followed(engine.run(), lambda: engine_progress(engine))
+            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:

@@ -73,11 +73,11 @@ def quota_name(lane: Lane, instance: InstanceKind) -> str:
 
 
 def _least(most: int, lanes: Sequence[Lane], gate: Gate) -> int:
+    if all(lane.size == 1 for lane in lanes):
+        return 1
     quotas = [(lane, allowance(_quota(lane, gate.instance), gate.instance, gate.options).allowed) for lane in lanes]
     single = sum(allowed for lane, allowed in quotas if lane.size == 1)
     bulk = [allowed for lane, allowed in quotas if lane.size > 1]
-    if not bulk:
-        return 1
     kept = RESERVE if single else 0
     return max(1, math.ceil((most - max(0, single - kept)) / bulk[0]))
 

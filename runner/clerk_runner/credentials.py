@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from clerk_limits.documented import InstanceKind
 from clerk_runner.errors import AccessError, UsageError
+from clerk_runner.home import state_home
 
 __all__ = [
     "QUARANTINE_SPEED",
@@ -216,15 +217,6 @@ def parse_speed(text: str, api_url: str) -> float:
             hint="unset CLERK_BATCH_SPEED",
         )
     return speed
-
-
-def state_home(environ: Mapping[str, str], *, home: Path | None = None) -> Path:
-    """The state folder: CLERK_BATCH_HOME, else ``$XDG_STATE_HOME/clerk-batch``, else ``~/.local/state/clerk-batch``."""
-    if given := environ.get("CLERK_BATCH_HOME"):
-        return Path(given).expanduser().absolute()
-    base = environ.get("XDG_STATE_HOME")
-    root = Path(base) if base and Path(base).is_absolute() else (home or Path.home()) / ".local" / "state"
-    return root / "clerk-batch"
 
 
 def _places(environ: Mapping[str, str], cwd: Path, home: Path, foreign: list[str]) -> Iterator[_Found]:

@@ -1,8 +1,9 @@
 """The engine: pending items become calls, calls become outcomes, and doubt is settled.
 
-One TaskGroup owns everything: a worker for each lane, which carries one request at a time, a reconciler, and a watcher
-that leaves early when it was asked to. A lane waits for its permit first and takes items only then, so an item that can
-go two ways goes by the lane whose permit comes first.
+One TaskGroup owns everything: as many workers for each lane as it may have requests in flight, a reconciler, and a
+watcher that leaves early when it was asked to. A lane of ONCE calls waits for its permit first and takes items only
+then, so an item that can go two ways goes by the lane whose permit comes first. A lane of IDEMPOTENT calls takes items
+first, because its permit may be for their subject alone, and repeats a call for a minute before it is a doubt.
 
 The order of one call: permit, intent (durable), send within 5 s, outcome (durable), then the count that people see.
 """
@@ -14,19 +15,19 @@ import dataclasses
 import math
 import sqlite3
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from clerk_jobs.call import Item, Outcome, ReadRefused, State
-from clerk_jobs.invite import Lane
+from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Safety, State
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Permit
 from clerk_runner.call_size import RESERVE, CallSizes
 from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent, fatal_error
-from clerk_runner.feed import Feed
+from clerk_runner.feed import Feed, Feeding
 from clerk_runner.journal import Doubt, Intent, Journal, OpenItem
 from clerk_runner.leaving import left_early
 from clerk_runner.logs import Log
@@ -42,6 +43,8 @@ LOOK_S = 1.0
 """Time between two looks at what others may change without a word."""
 WATCH_S = 0.25
 """Time between two looks at whether the run has to leave early."""
+ANYBODY = ""
+"""A subject whose own window is free, to ask what the others would let through."""
 DOUBTS_IN_A_ROW = 3
 """Lost answers after which a lane waits until one of them is settled."""
 DOUBTS_PER_ITEM = 5
@@ -93,9 +96,10 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
+        feed: which items are next; None takes them one by one, by group.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by name
         self,
         *,
         journal: Journal,
@@ -105,6 +109,7 @@ class Engine:
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
+        feed: Feeding | None = None,
     ) -> None:
         """Start with nothing in flight."""
         self._journal = journal
@@ -114,18 +119,20 @@ class Engine:
         self._payloads = payloads
         self._sizes = CallSizes(work.lanes, exchange.gate)
         self._options = options
-        self._feed = Feed(journal, counts[State.PENDING])
+        self._feed: Feeding = Feed(journal, counts[State.PENDING]) if feed is None else feed
+        self._workers = sum(lane.at_once for lane in work.lanes)
         self._log = log
         self.counts = counts
         self._sent_failed = 0
         self._sent_settled = 0
         self._in_flight = 0
+        self._held_back = 0
         self._unsent = 0
         self._doubts_in_row: Counter[str] = Counter()
         self._monotonic_due: dict[int, float] = {}
         self._checking_at: float | None = None
         self._waiting: dict[str, float | None] = {}
-        """When each lane that waits will have its permit, on the loop's clock; None where nobody knows."""
+        """When each worker that waits will have its permit, on the loop's clock; None where nobody knows."""
         self._idle: set[str] = set()
         self._changed = asyncio.Event()
         self._draining = asyncio.Event()
@@ -143,9 +150,14 @@ class Engine:
             throttled=self._exchange.throttled,
             doubtful=self.counts[State.DOUBT],
             checking_at=self._checking_at,
-            next_permit_s=0.0 if self._in_flight else wait_s,
+            next_permit_s=0.0 if self._sending else wait_s,
             trouble=self._exchange.trouble,
         )
+
+    @property
+    def _sending(self) -> int:
+        """Workers that are at work on a call, and do not wait for its permit."""
+        return self._in_flight - self._held_back
 
     def interrupt(self) -> None:
         """Begin no new call, wait for those in flight; the run can be resumed."""
@@ -163,7 +175,11 @@ class Engine:
         """Work until everything is settled, or until told to leave; see ``ending`` and ``interrupted``."""
         async with asyncio.TaskGroup() as group:
             watcher = group.create_task(self._watch(), name="watcher")
-            lanes = [group.create_task(self._guard(self._lane(lane)), name=lane.name) for lane in self._work.lanes]
+            lanes = [
+                group.create_task(self._guard(self._lane(lane, name)), name=name)
+                for lane in self._work.lanes
+                for name in _names(lane)
+            ]
             reconciler = group.create_task(self._guard(self._reconciler()), name="reconciler")
             for task in lanes:
                 task.add_done_callback(lambda _: self._notify())
@@ -196,40 +212,91 @@ class Engine:
 
     # ------------------------------------------------------------------ lanes
 
-    async def _lane(self, lane: Lane) -> None:
-        alone = self._takes_alone(lane)
-        while await self._has_work(lane, alone=alone):
+    async def _lane(self, lane: Lane, worker: str) -> None:
+        carry = self._carry_once if lane.safety is Safety.ONCE else self._carry_repeatable
+        while await self._has_work(lane, worker, alone=self._takes_alone(lane)):
             size, wait_s = self._next_call(lane)
-            if not size:
-                await self._wait_for_room(lane, wait_s)
-                continue
-            permit = await self._permit(lane, size)
-            if permit is None:
-                continue
-            opened = [] if self._draining.is_set() else self._feed.take(size, alone=alone)
-            if not opened:
-                permit.give_back()
-                continue
-            self._in_flight += 1
+            if size:
+                await carry(lane, size, worker)
+            else:
+                await self._wait_for_room(worker, wait_s)
+
+    async def _carry_once(self, lane: Lane, size: int, worker: str) -> None:
+        """A call whose permit comes before its items are chosen."""
+        spare = self._spare(lane)
+        permit = await self._permit(
+            self._exchange.permit(lane.method, lane.template, items=size, spare=spare),
+            self._called_off(lane, size, spare, worker),
+            worker,
+        )
+        if permit is None:
+            return
+        opened = [] if self._draining.is_set() else self._feed.take(size, alone=self._takes_alone(lane))
+        if not opened:
+            permit.give_back()
+            return
+        with self._at_work():
             try:
-                await self._carry(lane, opened, permit)
-            finally:
-                self._in_flight -= 1
-                self._notify()
+                prepared = await self._prepare(lane, opened)
+            except BaseException:
+                permit.give_back()
+                raise
+            if prepared is None:
+                permit.give_back()
+            else:
+                await self._carry(lane, opened, *prepared, permit)
+
+    async def _carry_repeatable(self, lane: Lane, size: int, worker: str) -> None:
+        """A call whose permit may be for its items' subject alone."""
+        opened = self._feed.take(size, alone=True)
+        if not opened:
+            return
+        with self._at_work():
+            prepared = await self._prepare(lane, opened)
+            if prepared is None:
+                return
+            permit = await self._permit_for(prepared[1], opened, worker)
+            if permit is not None:
+                await self._carry(lane, opened, *prepared, permit)
+
+    async def _permit_for(self, call: Call, opened: list[OpenItem], worker: str) -> Permit | None:
+        """A permit for the call of items that are held meanwhile; they are given back where a drain comes first."""
+        permit = None
+        self._held_back += 1
+        try:
+            permit = await self._permit(
+                self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items),
+                self._drained(call, worker),
+                worker,
+            )
+        finally:
+            self._held_back -= 1
+            if permit is None:
+                self._feed.give_back(opened)
+        return permit
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        self._in_flight += 1
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._notify()
 
     def _takes_alone(self, lane: Lane) -> bool:
         return lane.size == 1 or len(self._work.lanes) == 1
 
-    async def _has_work(self, lane: Lane, *, alone: bool) -> bool:
+    async def _has_work(self, lane: Lane, worker: str, *, alone: bool) -> bool:
         """Wait until this lane may begin a call; False once it never will again."""
-        self._idle.discard(lane.name)
+        self._idle.discard(worker)
         while not self._draining.is_set():
             await self._feed.fill()
             held_up = self._doubts_in_row[lane.name] >= DOUBTS_IN_A_ROW and self.counts[State.DOUBT] > 0
             if self._feed.has(alone=alone) and not held_up:
-                self._idle.discard(lane.name)
+                self._idle.discard(worker)
                 return True
-            self._idle.add(lane.name)
+            self._idle.add(worker)
             if self._feed.left == 0 and self._in_flight == 0 and self.counts[State.DOUBT] == 0:
                 self._notify()
                 return False
@@ -241,26 +308,26 @@ class Engine:
         carries = self._feed.carries(lane.size, alone=self._takes_alone(lane))
         return self._sizes.ask(lane, carries)
 
-    async def _wait_for_room(self, lane: Lane, wait_s: float) -> None:
+    async def _wait_for_room(self, worker: str, wait_s: float) -> None:
         """Let time pass until the job's own limits may have room for the lane."""
-        self._waiting[lane.name] = self._clock.now() + wait_s
+        self._waiting[worker] = self._clock.now() + wait_s
         try:
             await self._wait_for_change(min(wait_s, LONGEST_SLEEP_S))
         finally:
-            self._waiting.pop(lane.name, None)
+            self._waiting.pop(worker, None)
 
-    async def _permit(self, lane: Lane, size: int) -> Permit | None:
-        """A permit for one call of the lane; None where the wait was called off."""
-        spare = self._spare(lane)
-        acquire = asyncio.ensure_future(self._exchange.permit("POST", lane.template, items=size, spare=spare))
-        called_off = asyncio.ensure_future(self._called_off(lane, size, spare))
+    async def _permit(
+        self, acquiring: Coroutine[Any, Any, Permit], calling_off: Coroutine[Any, Any, None], worker: str
+    ) -> Permit | None:
+        """A permit for one call; None where the wait was called off."""
+        acquire, called_off = asyncio.ensure_future(acquiring), asyncio.ensure_future(calling_off)
         try:
             await asyncio.wait((acquire, called_off), return_when=asyncio.FIRST_COMPLETED)
             if acquire.done():
                 return acquire.result()
             return None
         finally:
-            self._waiting.pop(lane.name, None)
+            self._waiting.pop(worker, None)
             called_off.cancel()
             if not acquire.done():
                 acquire.cancel()
@@ -271,21 +338,40 @@ class Engine:
         both = len(self._work.lanes) > 1
         return RESERVE if both and lane.size == 1 and not self._feed.urgent and self._feed.left > RESERVE else 0
 
-    async def _called_off(self, lane: Lane, size: int, spare: int) -> None:
+    async def _called_off(self, lane: Lane, size: int, spare: int, worker: str) -> None:
         """Ends when waiting for the lane's permit has lost its sense: a drain, or other work than it was for."""
         while not self._draining.is_set() and self._spare(lane) == spare and self._next_call(lane)[0] == size:
-            wait_s = self._exchange.gate.next_in("POST", lane.template, items=size, spare=spare)
-            self._waiting[lane.name] = None if wait_s is None else self._clock.now() + wait_s
-            # The longer the wait the rarer the look, as an hour of waiting must cost nothing.
-            await self._wait_for_change(LOOK_S if wait_s is None else min(max(LOOK_S, wait_s / 10), LONGEST_SLEEP_S))
+            wait_s = self._exchange.gate.next_in(lane.method, lane.template, items=size, spare=spare)
+            await self._look_again(worker, wait_s)
 
-    async def _carry(self, lane: Lane, opened: list[OpenItem], permit: Permit) -> None:
-        """One call, from the permit to its outcome."""
+    async def _drained(self, call: Call, worker: str) -> None:
+        """Ends with a drain; tells meanwhile how far away the call's permit is."""
+        while not self._draining.is_set():
+            wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
+            await self._look_again(worker, wait_s)
+
+    async def _look_again(self, worker: str, wait_s: float | None) -> None:
+        """Wait for a change; the longer the wait for a permit the rarer the look: an hour of waiting costs nothing."""
+        self._waiting[worker] = None if wait_s is None else self._clock.now() + wait_s
+        await self._wait_for_change(LOOK_S if wait_s is None else min(max(LOOK_S, wait_s / 10), LONGEST_SLEEP_S))
+
+    async def _prepare(self, lane: Lane, opened: list[OpenItem]) -> tuple[list[Item], Call] | None:
+        """The items with their payloads, and their call; None where they are settled without one."""
         try:
             items = await asyncio.to_thread(self._payloads.items, opened)
-            for item in items:
-                if item.revoke is not None:
-                    await self._exchange.read(self._work.revoke(item))
+            prepared = await self._exchange.converse(self._work.prepare(lane, items))
+            if isinstance(prepared, Call):
+                return items, prepared
+            await self._journal.settle(prepared)
+        except BaseException:
+            self._feed.give_back(opened)
+            raise
+        self._settled(opened, prepared, State.PENDING)
+        return None
+
+    async def _carry(self, lane: Lane, opened: list[OpenItem], items: list[Item], call: Call, permit: Permit) -> None:
+        """One call, from the permit to its outcome."""
+        try:
             begun = await self._begin(lane, opened)
         except BaseException:
             permit.give_back()
@@ -297,7 +383,8 @@ class Engine:
             return
         intent, attempt = begun
         self._count(opened, State.PENDING, State.INTENT)
-        sent = await self._exchange.once(self._work.call(lane, items), permit)
+        carry = self._exchange.once if lane.safety is Safety.ONCE else self._exchange.repeated
+        sent = await carry(call, permit)
         ended_ms = _ms(self._clock.wall())
         if sent.end == "not_sent":
             await self._journal.withdraw(attempt, intent.seqs)
@@ -338,7 +425,7 @@ class Engine:
 
         def now() -> Intent:
             wall = self._clock.wall()
-            return Intent("POST", lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
+            return Intent(lane.method, lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
 
         intent = now()
         begun = self._clock.now()
@@ -489,7 +576,7 @@ class Engine:
 
     def _idle_until(self) -> tuple[str, float] | None:
         """What happens next and when (unix time), if nothing is at work before; None between two calls."""
-        if self._in_flight or len(self._waiting) + len(self._idle) < len(self._work.lanes):
+        if self._sending or len(self._waiting) + len(self._idle) < self._workers:
             return None
         now, wall = self._clock.now(), self._clock.wall()
         events = [("the next permit", wall + at - now) for at in self._waiting.values() if at is not None]
@@ -501,7 +588,7 @@ class Engine:
         """Unix time at which the next call could have its permit; None where that depends on calls under way."""
         gate = self._exchange.gate
         waits = [
-            gate.next_in("POST", lane.template, items=1, spare=self._spare(lane))
+            gate.next_in(lane.method, lane.template, subject=ANYBODY, items=1, spare=self._spare(lane))
             for lane in self._work.lanes
             if self._feed.has(alone=self._takes_alone(lane))
         ]
@@ -519,6 +606,11 @@ class Engine:
                 await changed.wait()
         except TimeoutError:
             return
+
+
+def _names(lane: Lane) -> list[str]:
+    """The workers of a lane, by name."""
+    return [lane.name] if lane.at_once == 1 else [f"{lane.name} {number}" for number in range(1, lane.at_once + 1)]
 
 
 def _again(item: OpenItem, outcome: Outcome) -> OpenItem:

@@ -21,7 +21,7 @@ from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
 
-__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "fatal_error", "ledger_stop"]
+__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
 T = TypeVar("T")
 
@@ -120,11 +120,12 @@ class Exchange:
         except LedgerError as error:
             raise ledger_stop(error) from error
 
-    async def read(self, call: Call, *, judge: bool = True) -> Reply:
+    async def read(self, call: Call, *, judge: bool = True, permit: Permit | None = None) -> Reply:
         """Send a READ or IDEMPOTENT call until a definite answer comes; a refusal is an answer.
 
         Args:
             judge: whether an answer that no other call could better (key, plan, version) ends the run.
+            permit: of the first attempt, where it was taken before.
 
         Raises:
             RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
@@ -134,7 +135,8 @@ class Exchange:
         failing_since: float | None = None
         tries = 0
         while True:
-            permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
+            if permit is None:
+                permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
             try:
                 # Here, because the wait for the permit counts too: a block after a 429 can take an hour.
                 self._give_up(call, failing_since)
@@ -142,7 +144,7 @@ class Exchange:
                 permit.give_back()
                 raise
             sent_at = self.clock.now()
-            attempt = await self._attempt(call, permit)
+            attempt, permit = await self._attempt(call, permit), None
             if isinstance(attempt, Answered) and self._definite(call, attempt):
                 if judge and (error := fatal_error(attempt.reply)) is not None:
                     raise error
@@ -222,6 +224,17 @@ class Exchange:
             case Answered(reply):
                 return Sent("answered", reply)
 
+    async def repeated(self, call: Call, permit: Permit) -> Sent:
+        """Send an IDEMPOTENT call, the first time under a permit that was taken before, and repeat it for a minute.
+
+        As ``once`` it never raises for the network's sake; ``lost`` says that it may have happened all the same.
+        """
+        assert call.safety is Safety.IDEMPOTENT
+        try:
+            return Sent("answered", await self.read(call, judge=False, permit=permit))
+        except RunnerError as error:
+            return Sent("lost", reason=error.message)
+
     async def pause(self, tries: int) -> None:
         """Wait before another try: uniform between 0 and min(30, 0.5 · 2^tries) seconds, ``tries`` from 1."""
         bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(tries, 16)) / self._speed
@@ -279,9 +292,6 @@ class Exchange:
         wait_s = self.gate.throttled(call.method, call.template, retry_after=retry_after, date=date, permit=permit)
         self._log.warning("throttled", operation=call.operation, wait_s=round(wait_s, 1))
 
-    def _patience(self) -> str:
-        return f"{self._patience_s / 60:.0f} minutes" if self._patience_s >= 60 else f"{self._patience_s:.0f} s"
-
     def _unreachable(self, reason: str, *, fatal: bool) -> None:
         """Note trouble; ten minutes of it without one good answer end the run (``stop``)."""
         self.trouble = reason
@@ -296,10 +306,20 @@ class Exchange:
             )
         elif now - self._down_since > self._patience_s / self._speed:
             self.stop = StoppedError(
-                f"{self.client.credentials.host} has not answered for {self._patience()}: {reason}",
+                f"{self.client.credentials.host} has not answered for {duration_words(self._patience_s)}: {reason}",
                 code="unreachable",
                 hint="resume the run when Clerk answers again",
             )
+
+
+def duration_words(seconds: float) -> str:
+    """So many seconds for people.
+
+    Example:
+        >>> duration_words(600.0), duration_words(5.0)
+        ('10 minutes', '5 s')
+    """
+    return f"{seconds / 60:.0f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def ledger_stop(error: LedgerError) -> RunnerError:

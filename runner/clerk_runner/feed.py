@@ -9,13 +9,48 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from typing import Protocol
 
 from clerk_runner.journal import Journal, OpenItem
 
-__all__ = ["AHEAD", "Feed"]
+__all__ = ["AHEAD", "Feed", "Feeding"]
 
 AHEAD = 2_000
 """How many pending items are held at once."""
+
+
+class Feeding(Protocol):
+    """What the engine asks for the next items; `Feed` has the words."""
+
+    async def fill(self) -> None:
+        """Read ahead."""
+        ...
+
+    def take(self, size: int, *, alone: bool) -> list[OpenItem]:
+        """Items for one call; empty where there is nothing for this lane."""
+        ...
+
+    def give_back(self, items: Iterable[OpenItem]) -> None:
+        """Put items back that are pending again."""
+        ...
+
+    def has(self, *, alone: bool) -> bool:
+        """Whether a lane would get something now."""
+        ...
+
+    def carries(self, size: int, *, alone: bool) -> int:
+        """How many items ``take`` would give now."""
+        ...
+
+    @property
+    def left(self) -> int:
+        """Pending items that nobody took."""
+        ...
+
+    @property
+    def urgent(self) -> bool:
+        """Whether something waits that travels alone."""
+        ...
 
 
 class Feed:

@@ -17,7 +17,7 @@ from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
 from clerk_runner.report import Summary, count_items, write_failed_file, write_results
-from clerk_runner.view import Progress
+from clerk_runner.view import Progress, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
 
@@ -86,24 +86,24 @@ def repeated(folder: RunFolder) -> Summary:
     return msgspec.structs.replace(summary, repeated=True)
 
 
-def engine_progress(engine: Engine) -> Progress:
+def engine_progress(engine: Engine, words: Words) -> Progress:
     """The engine's snapshot as a line for people."""
     status = engine.status()
     counts = status.counts
     settled = sum(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED))
-    words = [f"{counts[State.DONE]} invited"]
+    told = [f"{counts[State.DONE]} {words.done}"]
     if counts[State.FAILED]:
-        words.append(f"{counts[State.FAILED]} failed")
+        told.append(f"{counts[State.FAILED]} failed")
     if status.checking_at is not None and status.doubtful:
-        noun = "doubtful invitation" if status.doubtful == 1 else "doubtful invitations"
-        words.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
+        noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
+        told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
     if engine.interrupted:
-        words.append("stopping; Ctrl-C again ends at once")
+        told.append("stopping; Ctrl-C again ends at once")
     elif status.trouble:
-        words.append(f"Clerk is not answering: {status.trouble}")
+        told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
-        words.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
-    return Progress("inviting", settled, sum(counts.values()), ", ".join(words))
+        told.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
+    return Progress(words.doing, settled, sum(counts.values()), ", ".join(told))
 
 
 def _write_reports(folder: RunFolder, source: RowSource) -> None:

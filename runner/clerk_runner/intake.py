@@ -123,7 +123,7 @@ def _repeat(
     """
     if same:
         return State.SKIPPED, names.verdict("duplicate_row", f"the same as line {first[1]}")
-    said = "line {} has the same address with other values: keep one of the two"
+    said = "line {} names the same one with other values: keep one of the two"
     db.execute(
         "UPDATE item SET state = ?, verdict = ? WHERE seq = ? AND state = 0",
         (State.FAILED, names.verdict(CONFLICT, said.format(line)), first[0]),

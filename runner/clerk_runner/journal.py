@@ -24,7 +24,7 @@ from clerk_runner import intake
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
 from clerk_runner.schema import open_writer
 
-__all__ = ["Doubt", "Intent", "Journal", "OpenItem", "SourceRow"]
+__all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
 
 T = TypeVar("T")
 
@@ -33,7 +33,8 @@ AT_ONCE = 500
 """Keys or places in one statement; SQLite takes at least 999 variables."""
 
 OPEN_COLUMNS = (
-    "item.seq, item.line, item.offset, item.digest, grp.name, item.alone, item.doubts, item.since_ms, item.revoke"
+    "item.seq, item.line, item.offset, item.digest, grp.name, item.alone, item.doubts, item.since_ms, "
+    "item.revoke, item.resource"
 )
 
 
@@ -108,7 +109,7 @@ class Journal:
                 "WHERE item.state = 0 AND item.seq > ? ORDER BY item.seq LIMIT ?",
                 (after, limit),
             )
-            return [_open_item(row) for row in rows]
+            return [open_item(row) for row in rows]
 
         return await self._writer.run(work)
 
@@ -216,7 +217,7 @@ class Journal:
             )
             found: dict[int, tuple[tuple[int, int, int, int | None], list[OpenItem]]] = {}
             for row in rows:
-                found.setdefault(row[0], (row[:4], []))[1].append(_open_item(row[4:]))
+                found.setdefault(row[0], (row[:4], []))[1].append(open_item(row[4:]))
             return [Doubt(*head, tuple(items)) for head, items in found.values()]
 
         return await self._writer.run(work)
@@ -247,9 +248,10 @@ class Journal:
         return await self._writer.run(work)
 
 
-def _open_item(row: Iterable[Any]) -> OpenItem:
-    seq, line, offset, digest, group, alone, doubts, since_ms, revoke = row
-    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke)
+def open_item(row: Iterable[Any]) -> OpenItem:
+    """An item out of a row of `OPEN_COLUMNS`."""
+    seq, line, offset, digest, group, alone, doubts, since_ms, revoke, target = row
+    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, target)
 
 
 def _settle(db: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:

@@ -53,7 +53,8 @@ class Forecast:
     Attributes:
         calls: calls by the name of each limit that they count against, the instance's last.
         lanes: the same calls by lane, single or bulk.
-        quota_used: of what the lanes' quotas let through in an hour, the part that is used when the run ends, 0 to 1.
+        quota_used: of what the lanes' quotas let through in an hour, the part that is used when the run ends, 0 to 1;
+            None where no quota counts.
         ends_s: seconds from the start to the last answer.
         waits: the pauses, in order; the first hundred.
         limits: what is used and what stays free, a line for each limit that applies.
@@ -61,7 +62,7 @@ class Forecast:
 
     calls: dict[str, int] = field(default_factory=dict)
     lanes: dict[str, int] = field(default_factory=dict)
-    quota_used: float = 0.0
+    quota_used: float | None = 0.0
     ends_s: float = 0.0
     waits: list[Wait] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)

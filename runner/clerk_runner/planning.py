@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from clerk_jobs.invite import Drafting, InviteWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
@@ -26,12 +25,11 @@ from clerk_runner.client import Client
 from clerk_runner.errors import Exit
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
+from clerk_runner.kinds import Surroundings, kind_of
 from clerk_runner.logs import silent_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
-from clerk_runner.request import SCREENERS, RunRequest, check_instance, disk_error, opened_source, past_of
-from clerk_runner.screening import Screener
-from clerk_runner.source import SourcePayloads, ingest
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.view import Preview, View
 
 __all__ = ["Plan", "plan_job"]
@@ -45,6 +43,7 @@ class Plan:
         requests: reads that the plan itself sent.
     """
 
+    kind: str
     preview: Preview
     requests: int
     elapsed_s: float
@@ -60,7 +59,7 @@ class Plan:
         return {
             "run": None,
             "job": preview.job,
-            "kind": "invite",
+            "kind": self.kind,
             "state": "planned",
             "items": msgspec.to_builtins(preview.items),
             "requests": self.requests,
@@ -72,7 +71,7 @@ class Plan:
             "ends_s": round(forecast.ends_s, 3),
             "starts_at": _iso(preview.starts_at),
             "ends_at": _iso(preview.starts_at + forecast.ends_s),
-            "quota_used": round(forecast.quota_used, 4),
+            "quota_used": None if forecast.quota_used is None else round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
             "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
@@ -101,7 +100,7 @@ async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
                 journal.close()
     except (sqlite3.Error, OSError) as error:
         raise disk_error(error) from error
-    return Plan(preview, requests, time.monotonic() - began)
+    return Plan(request.job.kind, preview, requests, time.monotonic() - began)
 
 
 @contextmanager
@@ -117,35 +116,37 @@ def _temporary_folder() -> Iterator[Path]:
 async def _plan(
     request: RunRequest, view: View, source: RowSource, journal: Journal, *, offline: bool
 ) -> tuple[Preview, int]:
-    drafting, work = Drafting(request.job), InviteWork(request.job)
-    view.stage(f"reading {request.job.source.name}")
-    await ingest(source, drafting, journal.ingest)
-    await journal.seal()
+    instance_kind = request.credentials.key.kind
+    kind = kind_of(request.job, instance_kind, request.gate_options)
+    view.stage(f"reading {request.source.name}")
+    await kind.take_in(source, journal)
     clock = LoopClock()
-    kind = request.credentials.key.kind
     standing = Standing(Past([], frozenset(), request.gate_options))
+    screener = None
     requests, latency_s = 0, DEFAULT_LATENCY_S
     if not offline:
-        invites = tuple(lane.template for lane in work.lanes)
-        options = AccountOptions(gate=request.gate_options, label=f"plan of {request.job.name}", invites=invites)
+        options = AccountOptions(
+            gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites, note=view.stage
+        )
         async with (
             Client(request.credentials, request.job.api_version) as client,
             open_account(client, request.state, clock, options) as account,
         ):
             exchange = account.exchange
-            screener = Screener(
-                journal=journal,
-                exchange=exchange,
-                screening=work.screening,
-                drafting=drafting,
-                payloads=SourcePayloads(source, drafting),
-                log=silent_log(),
-                workers=SCREENERS[kind.value],
-            )
-            view.stage("looking up who is invited already")
+            payloads = kind.payloads(source, journal.path)
+            screener = kind.screener(Surroundings(journal, exchange, payloads, silent_log(), instance_kind))
+            view.stage(kind.words.checking)
             await screener.run()
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
             past = past_of(request, account.instance, clock.wall())
             standing = Standing(past, out_now(account.folder))
-    known = Known(action="plan", run="", scopes="a plan needs none", screened=not offline, latency_s=latency_s)
-    return await build_preview(request.job, request.credentials, work, journal, standing, known), requests
+    known = Known(
+        action="plan",
+        source=request.source.name,
+        run="",
+        scopes="a plan needs none",
+        screened=not offline,
+        latency_s=latency_s,
+        notes=kind.notes(screener),
+    )
+    return await build_preview(request.job, request.credentials, kind, journal, standing, known), requests

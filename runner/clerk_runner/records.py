@@ -34,6 +34,7 @@ class OpenItem:
     doubts: int
     since_ms: int | None
     revoke: str | None
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

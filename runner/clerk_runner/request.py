@@ -8,19 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob
+from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
+from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.history import Past, spent
 
-__all__ = ["SCREENERS", "RunRequest", "check_instance", "disk_error", "opened_source", "past_of"]
+__all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
 
-SCREENERS = {"production": 16, "development": 4}
-"""Screening reads in flight: enough to use the share of each kind of instance at 0.2 s an answer."""
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+"""Jobs that take rows and write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +31,11 @@ class RunRequest:
 
     Attributes:
         folder: the run to resume; None where the job's own run is looked for.
+        parent: the run that a new one follows from: what it takes back, or does again.
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
     """
 
-    job: InviteJob
+    job: SourceJob
     job_path: Path
     credentials: Credentials
     state: StateFolder
@@ -41,9 +44,15 @@ class RunRequest:
     fresh: bool = False
     accept_changes: bool = False
     folder: RunFolder | None = None
+    parent: str | None = None
     unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
+
+    @property
+    def source(self) -> Source:
+        """The rows."""
+        return self.job.source
 
     @property
     def gate_options(self) -> GateOptions:
@@ -59,7 +68,7 @@ class RunRequest:
         )
 
 
-def check_instance(job: InviteJob, credentials: Credentials) -> None:
+def check_instance(job: Job, credentials: Credentials) -> None:
     """Check the key's kind against the job's guard, and that a rehearsal is slow enough to prove anything.
 
     Raises:

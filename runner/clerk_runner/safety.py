@@ -13,7 +13,7 @@ from typing import Literal
 from clerk_runner.credentials import Credentials
 from clerk_runner.errors import AccessError
 
-__all__ = ["SCOPE_QUESTION", "Consent", "Scope", "require_consent", "require_scopes", "scope_line"]
+__all__ = ["SCOPE_QUESTION", "Consent", "Scope", "require_consent", "require_count", "require_scopes", "scope_line"]
 
 Scope = Literal["write", "delete"]
 
@@ -28,11 +28,13 @@ class Consent:
         yes: ``--yes`` was given.
         admin: ``--admin`` was given: CLERK_BAPI_SCOPES is not asked.
         ask: puts a question on the terminal and tells whether the answer was yes; None without a terminal.
+        count: how many rows ``--confirm-count`` says that the whole run deletes.
     """
 
     yes: bool = False
     admin: bool = False
     ask: Callable[[str], bool] | None = None
+    count: int | None = None
 
 
 def require_scopes(credentials: Credentials, needed: Iterable[Scope], consent: Consent) -> bool:
@@ -69,6 +71,22 @@ def require_consent(question: str, consent: Consent) -> None:
         )
     if not consent.ask(question):
         raise AccessError("nothing was sent: the answer was no", code="declined", hint="")
+
+
+def require_count(rows: int, consent: Consent) -> None:
+    """Check before the first deletion that the user knows how many there are; ``--yes`` does not answer this.
+
+    Raises:
+        AccessError: the number is missing, or another one.
+    """
+    if consent.count == rows:
+        return
+    given = "--confirm-count is missing" if consent.count is None else f"--confirm-count says {consent.count:,}"
+    raise AccessError(
+        f"nothing was deleted: this run deletes {rows:,} in all, and {given}",
+        code="confirmation_missing",
+        hint=f"look at the plan, then add --confirm-count {rows} if that is what you mean",
+    )
 
 
 def scope_line(credentials: Credentials, *, bypassed: bool) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from math import ceil
-from typing import TypeVar
 
 from clerk_jobs.call import Item, ReadRefused, State
 from clerk_jobs.invite import Drafting, PendingPages, Screening
+from clerk_runner.bounded import each
 from clerk_runner.exchange import Exchange
 from clerk_runner.groups import unwrapped
 from clerk_runner.journal import Journal, OpenItem
@@ -16,8 +16,6 @@ from clerk_runner.logs import Log
 from clerk_runner.work import Payloads
 
 __all__ = ["Screener"]
-
-T = TypeVar("T")
 
 AHEAD = 2_000
 PAGES_AT_ONCE = 4
@@ -61,8 +59,8 @@ class Screener:
         pending = counts[State.PENDING]
         if not pending:
             return
-        await self._each(self._groups(), lambda group: self._invited(group, pending))
-        await self._each(self._batches(), self._members)
+        await each(self._groups(), lambda group: self._invited(group, pending), self._workers)
+        await each(self._batches(), self._members, self._workers)
 
     async def _groups(self) -> AsyncIterator[str]:
         for group in await self._journal.groups():
@@ -119,20 +117,3 @@ class Screener:
             for members in groups.values():
                 for start in range(0, len(members), BATCH):
                     yield await asyncio.to_thread(self._payloads.items, members[start : start + BATCH])
-
-    async def _each(self, work: AsyncIterator[T], do: Callable[[T], Awaitable[None]]) -> None:
-        """Do it for each, with a bounded number at once and a bounded number waiting."""
-        queue: asyncio.Queue[T | None] = asyncio.Queue(maxsize=self._workers)
-
-        async def worker() -> None:
-            while (one := await queue.get()) is not None:
-                await do(one)
-            await queue.put(None)
-
-        with unwrapped():
-            async with asyncio.TaskGroup() as group:
-                for number in range(self._workers):
-                    group.create_task(worker(), name=f"screener {number}")
-                async for one in work:
-                    await queue.put(one)
-                await queue.put(None)

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from clerk_jobs.call import Item
 from clerk_jobs.errors import InputError, RowProblem
-from clerk_jobs.invite import Drafting
 from clerk_jobs.rows import Row, RowFault, RowSource
 from clerk_runner.errors import StoppedError
 from clerk_runner.groups import unwrapped
 from clerk_runner.journal import OpenItem, SourceRow
+from clerk_runner.work import Drafts
 
 __all__ = ["SourcePayloads", "ingest"]
 
@@ -23,7 +23,7 @@ CHUNK = 2_000
 Take: TypeAlias = Callable[[Sequence[SourceRow]], Coroutine[Any, Any, None]]
 
 
-async def ingest(source: RowSource, drafting: Drafting, take: Take) -> int:
+async def ingest(source: RowSource, drafting: Drafts, take: Take) -> int:
     """Draft every row and hand them over in order, a bounded number at a time; returns how many there were.
 
     While one chunk is taken the next is drafted.
@@ -41,11 +41,11 @@ async def ingest(source: RowSource, drafting: Drafting, take: Take) -> int:
     return count
 
 
-def _drafted(rows: Iterator[Row | RowFault], drafting: Drafting) -> list[SourceRow]:
+def _drafted(rows: Iterator[Row | RowFault], drafting: Drafts) -> list[SourceRow]:
     return [_source_row(row, drafting) for row in islice(rows, CHUNK)]
 
 
-def _source_row(row: Row | RowFault, drafting: Drafting) -> SourceRow:
+def _source_row(row: Row | RowFault, drafting: Drafts) -> SourceRow:
     if isinstance(row, RowFault):
         return SourceRow(row.number, row.line, row.offset, None, row.code, row.message)
     try:
@@ -61,7 +61,7 @@ class SourcePayloads:
     The digest that the journal holds must be that of the row that is read: whoever was announced is who is sent to.
     """
 
-    def __init__(self, source: RowSource, drafting: Drafting) -> None:
+    def __init__(self, source: RowSource, drafting: Drafts) -> None:
         """Several threads may ask; the source is read by one at a time."""
         self._source = source
         self._drafting = drafting
@@ -87,7 +87,7 @@ class SourcePayloads:
             except RowProblem:
                 payload, group = {}, ""
             if payload and self._drafting.digest(group, payload) == opened.digest:
-                return Item(opened.seq, payload, group, opened.revoke, opened.since_ms)
+                return Item(opened.seq, payload, group, opened.revoke, opened.since_ms, opened.target)
         raise StoppedError(
             f"line {opened.line} of the input is not what it was when the run began",
             code="input_changed",

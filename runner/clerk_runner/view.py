@@ -9,7 +9,7 @@ from typing import Protocol
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items
 
-__all__ = ["Preview", "Progress", "View"]
+__all__ = ["INVITING", "Preview", "Progress", "View", "Words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,40 @@ class Progress:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What a kind of job calls what it does.
+
+    Attributes:
+        question: put before the first write.
+        doing: the label of the progress line.
+        done: what has become of items that are done.
+        pending: what will become of those that are pending.
+        checking: the reads before the first write.
+        offline: what is not known where nothing was read.
+        doubtful: one item in doubt.
+    """
+
+    question: str
+    doing: str
+    done: str
+    pending: str
+    checking: str
+    offline: str
+    doubtful: str
+
+
+INVITING = Words(
+    question="Send these invitations?",
+    doing="inviting",
+    done="invited",
+    pending="to invite",
+    checking="looking up who is invited already",
+    offline="Clerk was not asked who is invited already: fewer may be sent",
+    doubtful="doubtful invitation",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Preview:
     """What will happen, shown before the question.
@@ -40,6 +74,9 @@ class Preview:
         organizations: how many organizations are invited to, 0 for the instance itself.
         mails: whether Clerk sends e-mail for it.
         starts_at: wall time from which the forecast counts.
+        words: what the kind of job calls all this.
+        notes: what else there is to know, a line each.
+        consequence: what the pending items will do; None for invitations, of which ``mails`` tells.
     """
 
     job: str
@@ -60,6 +97,9 @@ class Preview:
     mails: bool
     forecast: Forecast
     starts_at: float
+    words: Words = INVITING
+    notes: tuple[str, ...] = ()
+    consequence: str | None = None
 
 
 class View(Protocol):

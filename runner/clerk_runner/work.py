@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from clerk_jobs.call import Call, Item, Outcome, Reply, Talk
-from clerk_jobs.invite import Lane
+from clerk_jobs.call import Call, Draft, Item, Lane, Outcome, Reply, Talk
 from clerk_runner.journal import OpenItem
 
-__all__ = ["Payloads", "Work"]
+__all__ = ["Drafts", "Payloads", "Work"]
+
+
+class Drafts(Protocol):
+    """What a kind of job makes of a row."""
+
+    def draft(self, values: Mapping[str, Any]) -> Draft:
+        """Check a row and name it.
+
+        Raises:
+            RowProblem: the row cannot be sent.
+        """
+        ...
+
+    def payload(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The group and the payload of a row.
+
+        Raises:
+            RowProblem: a template does not fit the row's values.
+        """
+        ...
+
+    def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
+        """The digest of everything that is sent for a row."""
+        ...
 
 
 class Work(Protocol):
-    """What the engine needs to know of a kind of job whose calls have an effect each time."""
+    """What the engine needs to know of a kind of job that writes."""
 
     @property
     def lanes(self) -> Sequence[Lane]:
-        """The ways to send, each one request at a time."""
+        """The ways to send."""
         ...
 
-    def call(self, lane: Lane, items: Sequence[Item]) -> Call:
-        """The one request that carries these items."""
-        ...
+    def prepare(self, lane: Lane, items: Sequence[Item]) -> Talk[Call | list[Outcome]]:
+        """Do what has to be done first, then name the one request that carries these items.
 
-    def revoke(self, item: Item) -> Call:
-        """The request that clears the way for an item with ``revoke`` set."""
+        It may be done again before the same request. Outcomes instead of a request settle the items without one.
+        """
         ...
 
     def settle(self, lane: Lane, items: Sequence[Item], reply: Reply) -> list[Outcome] | None:

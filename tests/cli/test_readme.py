@@ -16,7 +16,7 @@ import click
 import msgspec
 import pytest
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, Job
+from clerk_jobs.jobfile import ExportJob, InviteJob, Job, MetadataJob, load_job
 from clerk_jobs.jobfile.models import Errors, Limits, Reconcile
 from clerk_limits.documented import LIMITS, DocumentedLimit
 from clerk_runner.cli import COMMANDS, cli
@@ -84,7 +84,7 @@ def place(tmp_path: Path, clerk: SimulatedClerk) -> Workplace:
     }
     workplace = Workplace(tmp_path, variables)
     (dotenv,) = blocks("sh")
-    (job,) = blocks("yaml")
+    job, *_ = blocks("yaml")
     workplace.write(".env", dotenv)
     workplace.write("job.yaml", job)
     (export,) = blocks("yml")
@@ -225,6 +225,22 @@ def test_the_table_of_the_job_file_names_every_key_and_default() -> None:
     assert told["limits.quota_share"] == str(Limits().quota_share)
     assert told["errors.stop_after"] == f"`{Errors().stop_after.share:.0%}`"
     assert told["reconcile.quarantine"] == f"`{Reconcile().quarantine:.0f}s`"
+
+
+def test_the_table_of_metadata_jobs_names_every_key_and_default() -> None:
+    told = {quoted(row[0])[0]: row[2] for row in table("key of metadata jobs", "meaning", "default")}
+    shared = {*Job.__struct_fields__, "source"}
+    assert list(told) == [name for name in MetadataJob.__struct_fields__ if name not in shared]
+    for field in msgspec.structs.fields(MetadataJob):
+        if field.name in told and field.default not in (None, msgspec.NODEFAULT):
+            assert told[field.name] == f"`{str(field.default).lower()}`"
+
+
+def test_every_job_file_that_is_shown_loads(tmp_path: Path) -> None:
+    for number, text in enumerate(blocks("yaml")):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text, encoding="utf-8")
+        assert load_job(path).name
 
 
 def test_the_table_of_variables_names_what_the_program_reads() -> None:

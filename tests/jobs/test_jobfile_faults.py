@@ -190,11 +190,13 @@ def test_a_mistyped_key_is_told_once_and_not_missed_besides(tmp_path: Path) -> N
 def test_without_a_kind_the_common_keys_are_checked(tmp_path: Path) -> None:
     assert faults(tmp_path, "kind: invites\nlimits: {share: 2}\nwhatever: 1\n") == [
         "1:1: name: is missing",
-        "1:7: kind: must be one of invite, export; did you mean invite?",
+        "1:7: kind: must be one of invite, export, metadata, operation; did you mean invite?",
         "2:17: limits.share: must be a number above 0 and at most 1",
     ]
     assert faults(tmp_path, "name: a\n") == ["1:1: kind: is missing; write kind: invite"]
-    assert faults(tmp_path, "name: a\nkind: [invite]\n") == ["2:7: kind: must be one of invite, export"]
+    assert faults(tmp_path, "name: a\nkind: [invite]\n") == [
+        "2:7: kind: must be one of invite, export, metadata, operation"
+    ]
     assert faults(tmp_path, "name: a\nkind: !!str invite\n") == [
         "2:7: kind: tags are not allowed; a text is written in quotes"
     ]

@@ -18,7 +18,7 @@ name: {name}
 kind: export
 list: users
 output: {name}.jsonl
-page_size: 2
+page_size: 10
 """
 INVITE = """\
 name: {name}
@@ -54,7 +54,7 @@ def requests(clerk: SimulatedClerk, operation: str) -> int:
 
 
 def test_jobs_and_single_calls_together_keep_within_the_share(start: Any) -> None:
-    workplace, clerk = start("--users=300", "--user-quota=1000", key="sk_test_shared", CLERK_BATCH_SPEED="5")
+    workplace, clerk = start("--users=1500", "--user-quota=2000", key="sk_test_shared", CLERK_BATCH_SPEED="5")
     jobs = []
     for name in ("one", "two"):
         workplace.write(f"{name}.yaml", EXPORT.format(name=name))
@@ -88,7 +88,8 @@ def test_two_invitation_jobs_share_the_quotas_however_often_they_are_killed(star
         workplace.write(f"{name}.yaml", INVITE.format(name=name))
 
     def run(name: str, *more: str) -> subprocess.Popen[str]:
-        process: subprocess.Popen[str] = workplace.start("run", f"{name}.yaml", "--yes", "--json", *more)
+        command = ("run", f"{name}.yaml", "--yes", "--json", *more)
+        process: subprocess.Popen[str] = workplace.start(*command, measured=False)
         return process
 
     first, second = run("one"), run("two")

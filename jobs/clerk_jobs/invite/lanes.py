@@ -7,11 +7,10 @@ quotas, so both are used at once. A bulk call carries 1 to 10 invitations and, f
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from clerk_jobs.call import Call, Item, Outcome, Reply, Safety, State
+from clerk_jobs.call import Call, Item, Lane, Outcome, Reply, Safety, State
 
 __all__ = [
     "BULK_SIZE",
@@ -39,16 +38,6 @@ EXISTING_CODES = {
     "already_a_member_in_organization": ("already_a_member", "this address belongs to a member already"),
 }
 """Refusals that mean "not needed": Clerk's error code, then our word and sentence for it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lane:
-    """One way to send: an endpoint with a quota of its own, one request at a time."""
-
-    name: Literal["single", "bulk"]
-    operation: str
-    template: str
-    size: int
 
 
 def address_key(address: str) -> str:

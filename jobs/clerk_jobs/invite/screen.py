@@ -6,37 +6,27 @@ void a bulk call of ten: at 20 % known addresses the bulk lane would carry less 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 from clerk_jobs.call import Call, Item, Outcome, ReadRefused, Reply, Safety, State, Talk
 from clerk_jobs.invite.lanes import Existing, address_key, existing_outcome
+from clerk_jobs.reading import TOO_LONG, read_batches
 
 __all__ = [
     "PAGE",
-    "READ_BATCH",
     "PendingPages",
     "Screening",
     "Seen",
     "invitations",
     "is_for",
     "list_call",
-    "read_batches",
 ]
 
 PAGE = 500
 """Rows of a list page. Source: Clerk's OpenAPI document 2026-05-12, LimitParameter, maximum."""
-
-READ_BATCH = 100
-"""Values of an array filter. Source: Clerk's OpenAPI document 2026-05-12, GetUserList, email_address."""
-
-URL_BYTES = 7_500
-"""Longest query that we send: gateways commonly refuse request lines over 8 KiB."""
-
-TOO_LONG = (400, 414, 431)
-"""Answers by which a server or a gateway says that a request line is too long for it."""
 
 OVERLAP = 10
 """Rows asked again on the next page, so that invitations revoked meanwhile do not hide their neighbours."""
@@ -166,21 +156,6 @@ def _members_of(organization: str, user_ids: list[str]) -> Talk[set[str]]:
                 raise ReadRefused(reply, "the organization's members")
             joined.add(person["user_id"])
     return joined
-
-
-def read_batches(name: str, values: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
-    """Array filters of at most 100 values and 7,500 bytes of query each."""
-    batch: list[tuple[str, str]] = []
-    size = 0
-    for value in values:
-        cost = len(name) + len(quote_plus(value)) + 2
-        if batch and (len(batch) == READ_BATCH or size + cost > URL_BYTES):
-            yield tuple(batch)
-            batch, size = [], 0
-        batch.append((name, value))
-        size += cost
-    if batch:
-        yield tuple(batch)
 
 
 def list_call(group: str, query: tuple[tuple[str, str], ...]) -> Call:

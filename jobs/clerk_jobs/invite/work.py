@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clerk_jobs.call import Item, Outcome, Reply, Talk
+from clerk_jobs.call import Call, Item, Lane, Outcome, Reply, Talk
 from clerk_jobs.invite.lanes import Invitations
 from clerk_jobs.invite.screen import Screening
 from clerk_jobs.invite.settle import Settling
@@ -26,6 +26,13 @@ class InviteWork(Invitations):
         super().__init__(organizations=organizations, lanes=job.lanes, on_existing=job.on_existing)
         self.screening = Screening(organizations=organizations, on_existing=job.on_existing)
         self._settling = Settling(organizations=organizations, on_existing=job.on_existing)
+
+    def prepare(self, lane: Lane, items: Sequence[Item]) -> Talk[Call | list[Outcome]]:
+        """Revoke what has to go first (``on_existing: reinvite``), then the request that carries these items."""
+        for item in items:
+            if item.revoke is not None:
+                yield self.revoke(item)
+        return self.call(lane, items)
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:
         """Settle items of one group whose answer was lost, once their quarantine is over."""

@@ -4,7 +4,9 @@ from clerk_jobs.jobfile.export_job import ExportJob
 from clerk_jobs.jobfile.fields import Seconds, StopAfter
 from clerk_jobs.jobfile.kinds import KINDS
 from clerk_jobs.jobfile.loading import load_job
+from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import Errors, InviteJob, Job, Limits, Reconcile
+from clerk_jobs.jobfile.operation_job import OperationJob
 from clerk_jobs.jobfile.schema import job_schema
 
 __all__ = [
@@ -14,9 +16,12 @@ __all__ = [
     "InviteJob",
     "Job",
     "Limits",
+    "MetadataJob",
+    "OperationJob",
     "Reconcile",
     "Seconds",
     "StopAfter",
+    "UndoJob",
     "job_schema",
     "load_job",
 ]

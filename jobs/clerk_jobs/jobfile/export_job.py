@@ -13,9 +13,10 @@ from clerk_jobs.catalog.prepare import CallRefusedError
 from clerk_jobs.export.columns import Column, ColumnType, default_columns, documented_fields, documented_type
 from clerk_jobs.export.form import ENDINGS, STDOUT, Form, Format, Formulas, format_of, packing_of
 from clerk_jobs.export.lists import Parent, UnknownListError, call_of, find_list
-from clerk_jobs.jobfile.export_fields import Pairs, WantedColumn, filters, output_file, wanted_columns
+from clerk_jobs.jobfile.export_fields import PLACEHOLDERS, Pairs, WantedColumn, filters, output_file, wanted_columns
 from clerk_jobs.jobfile.fields import Seconds, duration
 from clerk_jobs.jobfile.models import Job
+from clerk_jobs.jobfile.pings import Ping
 from clerk_jobs.jobfile.reading import Complaint, Rule
 from clerk_jobs.wording import did_you_mean, shown
 
@@ -121,6 +122,11 @@ def _increments_are_whole(
         yield Complaint("incremental", message, "output: users.jsonl.gz")
 
 
+def _outputs_differ(output: str, keep_outputs: int | None) -> Iterator[Complaint]:
+    if keep_outputs is not None and not any(f"{{{name}}}" in output for name in PLACEHOLDERS):
+        yield Complaint("keep_outputs", "needs outputs of different names", "put {date} into output:")
+
+
 class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="export"):
     """A list of Clerk's, written to a file.
 
@@ -137,10 +143,12 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
         incremental: of users: ``changes`` since the last run of this job that is done, or a ``snapshot`` that these are
             merged into; unset, everything.
         full_every: how often a snapshot is made anew, which is what finds deletions.
+        keep_outputs: how many outputs stay; older ones of this job are removed, if they still are as they were written.
+        ping: who is told how a run ended.
         page_size: rows asked for at once; unset, as many as the list gives.
     """
 
-    manners: ClassVar[frozenset[str]] = Job.manners | {"page_size", "full_every"}
+    manners: ClassVar[frozenset[str]] = Job.manners | {"page_size", "full_every", "keep_outputs", "ping"}
     rules: ClassVar[tuple[Rule, ...]] = (
         _list_exists,
         _filters_exist,
@@ -148,6 +156,7 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
         _format_is_known,
         _columns_fit,
         _increments_are_whole,
+        _outputs_differ,
     )
     also_known: ClassVar[dict[str, str]] = {
         "filter": "where",
@@ -166,6 +175,8 @@ class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag=
     formulas: Formulas = "defuse"
     incremental: Literal["changes", "snapshot"] | None = None
     full_every: Annotated[Seconds, duration(3600, 366 * 86_400)] = field(default_factory=lambda: Seconds(7 * 86_400))
+    keep_outputs: Annotated[int, Meta(ge=1)] | None = None
+    ping: Ping = field(default_factory=Ping)
     page_size: Annotated[int, Meta(ge=LEAST_PAGE)] | None = None
 
     @property

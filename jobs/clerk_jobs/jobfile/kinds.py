@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from clerk_jobs.jobfile.export_job import ExportJob
+from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import InviteJob, Job
+from clerk_jobs.jobfile.operation_job import OperationJob
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "OWN_KINDS"]
 
-KINDS: Final[tuple[type[Job], ...]] = (InviteJob, ExportJob)
-"""The kinds that can be loaded."""
+KINDS: Final[tuple[type[Job], ...]] = (InviteJob, ExportJob, MetadataJob, OperationJob)
+"""The kinds that people write."""
+
+OWN_KINDS: Final[tuple[type[Job], ...]] = (UndoJob,)
+"""Kinds that only this program writes, into the folder of a run; they are loaded like the others."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from clerk_jobs.errors import Fault, JobFileError
-from clerk_jobs.jobfile.kinds import KINDS
+from clerk_jobs.jobfile.kinds import KINDS, OWN_KINDS
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import Broken, MapNode, Node, Place, Scalar
 from clerk_jobs.jobfile.overrides import apply_overrides
@@ -85,12 +85,12 @@ def _read_bytes(path: Path) -> bytes | None:
 
 
 def _read_job(root: MapNode, reading: Reading) -> object:
-    kinds = {str(kind.__struct_config__.tag): kind for kind in KINDS}
+    kinds = {str(kind.__struct_config__.tag): kind for kind in (*KINDS, *OWN_KINDS)}
     given = {"folder": reading.folder}
     node = root.entries["kind"][1] if "kind" in root.entries else None
     if isinstance(node, Scalar) and isinstance(node.value, str) and node.value in kinds:
         return read_struct(kinds[node.value], root, "", reading, given)
-    _note_kind(node, root.place, list(kinds), reading)
+    _note_kind(node, root.place, list(kinds)[: len(KINDS)], reading)
     # Which keys are right depends on the kind; what all kinds share can be checked nonetheless.
     return read_struct(Job, root, "", reading, given, strict=False)
 

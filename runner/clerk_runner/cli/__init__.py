@@ -25,6 +25,8 @@ COMMANDS = {
     "run": ("clerk_runner.cli.run:run", "Run a job file, or go on with its unfinished run."),
     "plan": ("clerk_runner.cli.plan:plan", "Check every row and show what a run would do; sends nothing."),
     "resume": ("clerk_runner.cli.run:resume", "Go on with an unfinished run by its id."),
+    "retry": ("clerk_runner.cli.retry:retry", "Send the failed rows of a run again, as they are."),
+    "undo": ("clerk_runner.cli.undo:undo", "Put back what a metadata run changed, where nobody changed it since."),
     "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),

@@ -18,6 +18,7 @@ def shared_options(command: Any) -> Any:
     options = (
         click.option("--yes", is_flag=True, help="Go ahead without asking."),
         click.option("--admin", is_flag=True, help="Do not ask CLERK_BAPI_SCOPES whether writes are allowed."),
+        click.option("--confirm-count", type=int, metavar="N", help="How many rows the whole run deletes."),
         click.option("--accept-changes", is_flag=True, help="Go on although the job file or the input changed."),
         click.option("--max-wait", type=DURATION, metavar="TIME", help="Leave when the next permit is further away."),
         click.option("--max-time", type=DURATION, metavar="TIME", help="Leave after this long; it can be resumed."),
@@ -27,6 +28,9 @@ def shared_options(command: Any) -> Any:
             help="What becomes of items of which nobody knows whether they were sent.",
         ),
         click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
+        click.option(
+            "--metrics-file", type=click.Path(path_type=Path), metavar="FILE.prom", help="Tell node_exporter the end."
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
     )
     command = limit_options(command)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -87,9 +86,10 @@ def failed(run_id: str, code: str | None, only_count: bool) -> None:
     import io  # noqa: PLC0415  only here
 
     from clerk_runner.report import write_failed  # noqa: PLC0415  heavy
+    from clerk_runner.retrying import input_of  # noqa: PLC0415  heavy
 
     run = _state().find(run_id)
-    with _source(run) as source:
+    with input_of(run) as source:
         # A terminal gets the rows after they were made plain; a file gets them as they are.
         held = only_count or sys.stdout.isatty()
         target = io.StringIO() if held else sys.stdout
@@ -98,31 +98,6 @@ def failed(run_id: str, code: str | None, only_count: bool) -> None:
         click.echo(number)
     elif isinstance(target, io.StringIO):
         click.echo(plain(target.getvalue(), keep="\n\t"), nl=False)
-
-
-def _source(run: Any) -> Any:
-    """The input of a run, as it was when the run began.
-
-    Raises:
-        UsageError: it has none, has not read it yet, or the input changed.
-    """
-    from clerk_jobs.jobfile import load_job  # noqa: PLC0415  heavy
-    from clerk_jobs.rows import open_rows  # noqa: PLC0415  heavy
-    from clerk_runner.errors import UsageError  # noqa: PLC0415  heavy
-
-    facts = run.facts()
-    if facts.kind == "export" or run.state() == "planned":
-        raise UsageError(f"run {facts.id} has no failed rows: it sent nothing", code="no_rows")
-    job: Any = load_job(Path(facts.job_file), facts.overrides, allow_outside=facts.allow_outside)
-    source = open_rows(job.source, job.folder, stdin_copy=run.input_copy, allow_outside=facts.allow_outside)
-    if source.fingerprint != facts.fingerprint:
-        source.close()
-        raise UsageError(
-            f"the input {facts.source} changed since run {facts.id} read it",
-            code="input_changed",
-            hint=f"the rows as they were are in {run.path / 'failed.csv'}",
-        )
-    return source
 
 
 def _state() -> Any:

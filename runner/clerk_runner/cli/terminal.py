@@ -112,7 +112,7 @@ def preview_lines(preview: Preview) -> list[str]:
         f"  scopes     {preview.scopes}",
         f"  input      {preview.source}: {count(items.total, 'row')}",
     ]
-    parts = [f"{items.pending:,} to invite"]
+    parts = [f"{items.pending:,} {preview.words.pending}"]
     parts += [f"{number:,} {word}" for word, number in _settled(preview) if number]
     lines.append(f"  rows       {', '.join(parts)}")
     if preview.organizations:
@@ -120,16 +120,19 @@ def preview_lines(preview: Preview) -> list[str]:
     if preview.doubtful:
         lines.append(f"  doubt      {preview.doubtful:,} looked up before anything is sent again")
     if not preview.screened:
-        lines.append("  offline    Clerk was not asked who is invited already: fewer may be sent")
+        lines.append(f"  offline    {preview.words.offline}")
     lines += [f"  {line}" for line in forecast_lines(preview.forecast, items.pending, preview.starts_at)]
     lines += [f"  limit      {line}" for line in preview.forecast.limits]
+    lines += [f"  note       {line}" for line in preview.notes]
     lines += [
         f"  {preview.source}:{line}: {code}: {message}" if line > 0 else f"  {code}: {message}"
         for line, code, message in preview.problems
     ]
     if preview.problem_count > len(preview.problems):
         lines.append(f"  … and {preview.problem_count - len(preview.problems):,} more failed rows")
-    if items.pending:
+    if items.pending and preview.consequence is not None:
+        lines.append(f"  {preview.consequence}")
+    elif items.pending:
         mail = "each is an e-mail to a real person and cannot be unsent"
         ending = mail if preview.mails else "Clerk sends no e-mail for them"
         lines.append(f"  {count(items.pending, 'invitation')} will be created; {ending}")
@@ -177,9 +180,10 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
     lanes = [f"{number:,} {name}" for name, number in sorted(forecast.lanes.items())]
     calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
     end = clock_time(starts_at + forecast.ends_s)
+    used = forecast.quota_used
+    quota = "" if used is None else f"; the quota of the last hour is {used * 100:.0f} % used"
     return (
-        f"{count(pending, 'row')}: {' and '.join(lanes)} {calls}, {duration(forecast.ends_s)}, done about {end}; "
-        f"the quota of the last hour is {forecast.quota_used * 100:.0f} % used"
+        f"{count(pending, 'row')}: {' and '.join(lanes)} {calls}, {duration(forecast.ends_s)}, done about {end}{quota}"
     )
 
 

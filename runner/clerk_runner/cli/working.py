@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,23 @@ import click
 import msgspec
 import orjson
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, load_job
+from clerk_jobs.jobfile import ExportJob, load_job
 from clerk_runner.batch import RunRequest, run_job
 from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
 from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
+from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
 from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
+from clerk_runner.request import SourceJob
+from clerk_runner.retrying import write_failed_rows
 from clerk_runner.safety import Consent
+from clerk_runner.undoing import write_undo
 
 __all__ = ["WorkOptions", "consent_of", "show_plan", "work"]
 
@@ -38,18 +43,26 @@ class WorkOptions:
     allow_outside: bool = False
     yes: bool = False
     admin: bool = False
+    confirm_count: int | None = None
     accept_changes: bool = False
     max_wait: float | None = None
     max_time: float | None = None
     on_unresolved: str | None = None
     force: bool = False
+    metrics_file: Path | None = None
     as_json: bool = False
 
 
-def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int:
-    """Run a job file, or go on with a run; returns the exit code."""
+def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, parent: str | None = None) -> int:
+    """Run a job file, or go on with a run; returns the exit code.
+
+    Args:
+        parent: the run that this one follows from.
+    """
     folder: RunFolder | None = None
     pairs, allow_outside = parse_overrides(options.overrides), options.allow_outside
+    if options.metrics_file is not None:
+        require_place(options.metrics_file)
     if folder_word is not None:
         folder = StateFolder(state_home(os.environ)).find(folder_word)
         facts = folder.facts()
@@ -67,10 +80,11 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
                 force=options.force,
                 max_wait_s=options.max_wait,
                 max_time_s=options.max_time,
+                metrics_file=options.metrics_file,
                 as_json=options.as_json,
             )
             return work_on_export(loaded, job, folder, chosen, view())
-        assert isinstance(loaded, InviteJob)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -84,10 +98,29 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions) -> int
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,
             max_time_s=options.max_time,
+            parent=parent,
         )
-        summary = asyncio.run(run_job(request, consent_of(yes=options.yes, admin=options.admin), view()))
+        summary = asyncio.run(run_job(request, consent_of(options), view()))
     finish(summary, as_json=options.as_json)
+    keep_metrics(options.metrics_file, summary)
     return summary.exit
+
+
+def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
+    """Send a run's failed rows again, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    facts, rows = run.facts(), write_failed_rows(run, code)
+    given = tuple(f"{key}={value}" for key, value in facts.overrides)
+    overrides = (*given, f"source={rows}", *options.overrides)
+    again = replace(options, overrides=overrides, allow_outside=True)
+    return work(Path(facts.job_file), None, again, parent=run.id)
+
+
+def work_on_undo(word: str, options: WorkOptions) -> int:
+    """Take a run back, by a run of its own; returns the exit code."""
+    run = StateFolder(state_home(os.environ)).find(word)
+    overrides = (*options.overrides, *(("force=true",) if options.force else ()))
+    return work(write_undo(run), None, replace(options, overrides=overrides), parent=run.id)
 
 
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
@@ -97,7 +130,7 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     with knowing(job=loaded.name, kind=loaded.kind):
         if isinstance(loaded, ExportJob):
             return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
-        assert isinstance(loaded, InviteJob)
+        assert isinstance(loaded, SourceJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -129,9 +162,10 @@ def parse_overrides(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     return tuple(pairs)
 
 
-def consent_of(*, yes: bool, admin: bool) -> Consent:
+def consent_of(options: WorkOptions) -> Consent:
     """How the user can say yes: on a terminal by answering, elsewhere by ``--yes`` alone."""
-    return Consent(yes=yes, admin=admin, ask=ask_yes if interactive() else None)
+    ask = ask_yes if interactive() else None
+    return Consent(yes=options.yes, admin=options.admin, count=options.confirm_count, ask=ask)
 
 
 def view() -> TerminalView:

@@ -33,6 +33,7 @@ __all__ = [
     "require_room",
     "write_partial",
     "write_stdout",
+    "written_by",
 ]
 
 STDOUT = Path(STDOUT_NAME)
@@ -78,7 +79,7 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
     if force or not path.exists():
         return
     size = path.stat().st_size
-    ours = [facts for run in reversed(state.list()) if (facts := _written_by(run, job)) and facts.path == str(path)]
+    ours = [facts for run in reversed(state.list()) if (facts := written_by(run, job)) and facts.path == str(path)]
     digest = _digest(path) if any(facts.size == size for facts in ours) else None
     if not any((facts.size, facts.sha256) == (size, digest) for facts in ours):
         raise UsageError(
@@ -111,7 +112,8 @@ def _can_write(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _written_by(run: RunFolder, job: str) -> OutputFacts | None:
+def written_by(run: RunFolder, job: str) -> OutputFacts | None:
+    """The output of a run, if it is one of this job and done."""
     if run.facts().job != job or run.state() != "done":
         return None
     found = run.meta().get("output")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
-from clerk_jobs.call import Call, Reply
+from clerk_jobs.call import Call
 from clerk_jobs.export.page import Page
 from clerk_jobs.export.part import Part
 from clerk_runner.exporting.halt import Halt
@@ -63,17 +63,22 @@ class PartWalk:
 
     async def _walk_part(self, part: Part) -> None:
         call = self.call(part)
-        while part.state == "open":
-            answer = await self.pages.ask(call, part.query)
-            if answer is None:
-                return
-            if isinstance(answer, Reply):
-                if answer.status != 404 or not part.parent:
-                    raise self.pages.refused(answer)
-                part.close()
-                self.keeper.moved(part)
-                return
+        while part.state == "open" and await self._step(call, part):
+            pass
+
+    async def _step(self, call: Call, part: Part) -> bool:
+        """Ask for the next page and keep it; False where the walk is to end."""
+        answer = await self.pages.ask(call, part.query)
+        if answer is None:
+            return False
+        if isinstance(answer, Page):
             await self._take(part, answer)
+        elif answer.status == 404 and part.parent:
+            part.close()
+            self.keeper.moved(part)
+        else:
+            raise self.pages.refused(answer)
+        return True
 
     async def _take(self, part: Part, page: Page) -> None:
         places = [place for place in part.take(page) if page.created_ms[place] < self.before_ms]

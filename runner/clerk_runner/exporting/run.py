@@ -68,7 +68,9 @@ class _Run:
             if self._request.folder is None:
                 # Before anything is asked: a wrong name costs no request. A new run may get another {run}.
                 self._target("run", int(time.time() * 1000), check=not self._unfinished())
-            options = AccountOptions(gate=self._request.gate_options, label=f"job {self._job.name}")
+            options = AccountOptions(
+                gate=self._request.gate_options, label=f"job {self._job.name}", note=around.view.stage
+            )
             async with open_account(client, self._request.state, around.clock, options) as account:
                 choice = self._choose(self._facts(account.instance))
                 try:

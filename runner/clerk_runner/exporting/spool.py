@@ -110,8 +110,9 @@ class Spool:
 
         The order is placed before this returns, and orders are kept: a later `sync` covers it.
         """
-        keys = sorted((page.created_ms[place], page.ids[place], place) for place in places)
-        lines = [as_line(page.raws[place]) for _, _, place in keys]
+        keys = sorted([(page.created_ms[place], page.ids[place], place) for place in places])
+        raws = [page.raws[place] for _, _, place in keys]
+        lines = raws if page.one_line else [as_line(raw) for raw in raws]
         first_ms, last_ms = keys[0][0], keys[-1][0]
         head = tail = 0
         for (created_ms, _, _), line in zip(keys, lines, strict=True):

@@ -25,6 +25,7 @@ class Store(Protocol):
     @property
     def is_behind(self) -> bool:
         """Whether the store is slower than the pages."""
+        ...
 
     async def append(self, walk: Slice | Part, page: Page, places: Sequence[int]) -> None:
         """Take the rows at these places of a page; the order is placed before anything is awaited.

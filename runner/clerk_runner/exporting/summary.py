@@ -64,10 +64,15 @@ class Increment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExportSummary(Summary, frozen=True, kw_only=True):
-    """The end of an export."""
+    """The end of an export.
+
+    Attributes:
+        pruned: older outputs that were removed.
+    """
 
     proof: Proof | None = None
     increment: Increment | None = None
+    pruned: list[str] = []  # noqa: RUF012  msgspec copies it
 
 
 def read_summary(folder: RunFolder) -> ExportSummary:

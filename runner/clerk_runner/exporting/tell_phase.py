@@ -51,6 +51,7 @@ class TellPhase:
             if ending is None
             else {"exit": int(ending.exit), "code": ending.code, "message": ending.message, "hint": ending.hint},
             proof=proof,
+            pruned=await self._run.journal.get("pruned") or [],
             increment=None if basis is None else told(basis, await self._changed(basis)),
         )
         write_private(self._run.folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")

@@ -40,9 +40,11 @@ class Walk(Protocol):
     @property
     def rows(self) -> int:
         """Rows that were kept until now."""
+        ...
 
     async def run(self) -> None:
         """Walk to the end, or until it has to stop."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from clerk_runner.exporting.output import (
 )
 from clerk_runner.exporting.pieces import Pieces, Tally, spooled
 from clerk_runner.exporting.positions import load_extents, load_positions, ranges_by_parent, totals_of
+from clerk_runner.exporting.pruning import prune_outputs
 from clerk_runner.exporting.spool import Spool, in_order
 from clerk_runner.exporting.walking import count_users
 
@@ -79,6 +80,14 @@ class WritePhase:
         await self._run.journal.put(output=msgspec.to_builtins(facts))
         if target != STDOUT:
             await asyncio.to_thread(publish, self._partial(target), target)
+            await self._prune(target)
+
+    async def _prune(self, target: Path) -> None:
+        keep = self._run.job.keep_outputs
+        if keep is not None:
+            state, job = self._run.around.request.state, self._run.job.name
+            removed = await asyncio.to_thread(prune_outputs, state, job, target, keep)
+            await self._run.journal.put(pruned=removed)
 
     async def _put(self, target: Path, pieces: Pieces, size: int) -> OutputFacts:
         form = self._run.job.form

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clerk_jobs.call import Call, Item, ReadRefused, Reply, State
 from clerk_jobs.invite import PendingPages, Screening
-from clerk_jobs.invite.screen import URL_BYTES, read_batches
+from clerk_jobs.reading import URL_BYTES, read_batches
 from clerk_testing.model import ModelClerk, invitation, refusal, talk
 
 

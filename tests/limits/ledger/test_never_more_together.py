@@ -76,7 +76,7 @@ def stories() -> st.SearchStrategy[Story]:
     return st.builds(Story, st.lists(scripts(), min_size=PROCESSES, max_size=PROCESSES), deaths)
 
 
-Flaw = Callable[[Machine], AbstractContextManager[None]]
+Flaw = Callable[[Machine], AbstractContextManager[Any]]
 
 
 @contextmanager

@@ -1,0 +1,125 @@
+"""The job file of any operation of the catalogue, over rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from clerk_jobs.catalog import load
+from clerk_jobs.catalog.catalog import UnknownOperationError, UnknownVersionError
+from clerk_jobs.catalog.operation import Operation
+from clerk_jobs.jobfile.fields import compile_node, map_of_templates
+from clerk_jobs.jobfile.models import Job
+from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node
+from clerk_jobs.jobfile.reading import Complaint, Reading, Rule, Unread
+from clerk_jobs.jobfile.sources import sources
+from clerk_jobs.rows.source import Source
+from clerk_jobs.template import Template
+from clerk_jobs.wording import did_you_mean
+
+__all__ = ["OperationJob", "operation_of"]
+
+
+def _body() -> Meta:
+    def read(node: Node, path: str, reading: Reading) -> Template | Unread:
+        if not isinstance(node, MapNode | ListNode):
+            return reading.fault(node.place, path, "must be a map, or a list", 'body: {name: "{name}"}')
+        return compile_node(node, path, reading)
+
+    return Meta(extra={"reader": read}, extra_json_schema={"type": ["object", "array"]})
+
+
+def operation_of(name: str, api_version: str) -> Operation:
+    """The operation of an operationId, or of a method and a path.
+
+    Raises:
+        UnknownVersionError: the catalogue does not hold that version.
+        UnknownOperationError: the version has no such operation.
+    """
+    catalog = load(api_version)
+    method, _, path = name.partition(" ")
+    found = catalog.find(method, path.strip()) if path.strip().startswith("/") else None
+    return catalog.operation(name) if found is None else found
+
+
+def _operation_exists(operation: str, api_version: str) -> Iterator[Complaint]:
+    try:
+        found = operation_of(operation, api_version)
+    except UnknownVersionError as error:
+        yield Complaint("api_version", str(error))
+    except UnknownOperationError as error:
+        yield Complaint("operation", str(error), "clerk-batch api list shows them all")
+    else:
+        if found.method == "GET":
+            yield Complaint("operation", "reads, and changes nothing", "use kind: export, or clerk-batch api call")
+
+
+def _parts_fit(
+    operation: str, api_version: str, path: Template | None, query: Template | None, body: Template | None
+) -> Iterator[Complaint]:
+    try:
+        found = operation_of(operation, api_version)
+    except (UnknownOperationError, UnknownVersionError):
+        return
+    wanted = [parameter.name for parameter in found.path_parameters]
+    yield from _names_fit("path", path, wanted, required=wanted)
+    known = [parameter.name for parameter in found.query_parameters]
+    yield from _names_fit("query", query, known, required=[p.name for p in found.query_parameters if p.required])
+    if found.body is None:
+        if body is not None:
+            yield Complaint("body", f"is nothing that {found.operation_id} takes", "remove it")
+    elif body is None and (found.body.required or found.body.schema.required):
+        yield Complaint("body", "is missing", f"{found.operation_id} needs one", at="operation")
+
+
+def _names_fit(key: str, template: Template | None, known: list[str], *, required: list[str]) -> Iterator[Complaint]:
+    given = dict(template.source) if template is not None and isinstance(template.source, dict) else {}
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) or (f"known: {', '.join(known)}" if known else "this operation has none")
+            yield Complaint(key, f"has {name}, which is no parameter of the operation", hint)
+    for name in required:
+        if name not in given:
+            yield Complaint(key, f"lacks {name}", f'write {key}: {{{name}: "{{{name}}}"}}', at="operation")
+
+
+def _something_varies(
+    source: Source, path: Template | None, query: Template | None, body: Template | None
+) -> Iterator[Complaint]:
+    del source
+    if not any(part is not None and part.columns for part in (path, query, body)):
+        yield Complaint("path", "names no column, nor do query and body: every row would be the same call", at="source")
+
+
+class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="operation"):
+    """One operation of Clerk's Backend API, called for each row.
+
+    Attributes:
+        source: the rows.
+        operation: its operationId, DeleteUser, or its method and path, "DELETE /users/{user_id}".
+        path: templates of the parameters in its path.
+        query: templates of its query parameters.
+        body: its body, templates and all.
+        max_rows: refuse an input with more rows.
+        protect: ids that no row may name in its path: such a row is skipped.
+    """
+
+    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows"}
+    rules: ClassVar[tuple[Rule, ...]] = (_operation_exists, _parts_fit, _something_varies)
+    also_known: ClassVar[dict[str, str]] = {"csv": "source", "parameters": "path", "params": "path", "data": "body"}
+
+    source: Annotated[Source, sources()]
+    operation: Annotated[str, Meta(min_length=1)]
+    path: Annotated[Template, map_of_templates()] | None = None
+    query: Annotated[Template, map_of_templates()] | None = None
+    body: Annotated[Template, _body()] | None = None
+    max_rows: Annotated[int, Meta(ge=1)] | None = None
+    protect: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def facts(self) -> Operation:
+        """What the catalogue says of the operation."""
+        return operation_of(self.operation, self.api_version)

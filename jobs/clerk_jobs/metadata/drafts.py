@@ -1,0 +1,98 @@
+"""A row becomes a draft: whose metadata, what is written to it, and two digests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+
+from clerk_jobs.call import Draft, Item
+from clerk_jobs.errors import RowProblem
+from clerk_jobs.jobfile.metadata_job import FIELDS, MetadataJob
+from clerk_jobs.metadata.targets import Matching, match_key
+from clerk_jobs.metadata.trees import FIELD_BYTES, FoldError, folded, size_of
+from clerk_jobs.template import Template
+
+__all__ = ["MetadataDrafting", "check_id", "wanted_of"]
+
+KEY_BYTES = 16
+DIGEST_BYTES = 8
+
+
+class MetadataDrafting:
+    """Renders rows for one job. A payload is ``{"value": id or identifier, "fields": {"public_metadata": {…}}}``."""
+
+    def __init__(self, job: MetadataJob) -> None:
+        """Find out once by what subjects are found, and what is written."""
+        self.job = job
+        self.by: Matching = job.by
+        subject = job.id if job.match is None else job.match
+        assert subject is not None
+        self._subject: Template = subject
+        templates = ((name, getattr(job, name)) for name in FIELDS)
+        self._fields = tuple((name, template) for name, template in templates if template is not None)
+
+    def draft(self, values: Mapping[str, Any]) -> Draft:
+        """Check a row and name it.
+
+        Raises:
+            RowProblem: the row cannot be sent, with the reason and without its content.
+        """
+        group, payload = self.payload(values)
+        name = f"{group}\0{match_key(self.by, payload['value'])}".encode()
+        return Draft(blake2b(name, digest_size=KEY_BYTES).digest(), self.digest(group, payload), group)
+
+    def payload(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The organization of a membership ("" for all else), and what is written to whom.
+
+        Raises:
+            RowProblem: a template does not fit the row's values, an id is none, or a kind is larger than 8 KB.
+        """
+        subject, group = self._subject.render(values), ""
+        if isinstance(subject, dict):
+            if self.by == "id":
+                group = check_id(subject.get("organization_id"), "organization_id")
+            subject = subject.get("user_id" if self.by == "id" else self.by)
+        fields: dict[str, Any] = {}
+        for name, template in self._fields:
+            field = fields[name] = template.render(values)
+            if self.job.mode == "replace" and size_of(field) > FIELD_BYTES:
+                raise RowProblem("metadata_too_large", f"{name} would take more than {FIELD_BYTES:,} bytes")
+        return group, {"value": check_id(subject, self.by), "fields": fields}
+
+    def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
+        """The digest of everything that a row says."""
+        return blake2b(msgspec.json.encode((group, payload)), digest_size=DIGEST_BYTES).digest()
+
+
+def check_id(value: object, name: str) -> str:
+    """An id or identifier that can stand in a request.
+
+    Raises:
+        RowProblem: it is empty, no text, or would lead a path astray.
+    """
+    text = value.strip() if isinstance(value, str) else ""
+    if not text:
+        raise RowProblem("missing_value", f"{name} is empty")
+    if text in (".", "..") or re.search(r"[\x00-\x1f\x7f]", text) or (name != "external_id" and "/" in text):
+        raise RowProblem("invalid_id", f"this is no {name}")
+    return text
+
+
+def wanted_of(items: Sequence[Item], *, merges: bool) -> dict[str, dict[str, Any]]:
+    """What the rows of one subject say together, in their order, by kind of metadata.
+
+    Raises:
+        FoldError: merges that no single one can stand for.
+    """
+    wanted: dict[str, dict[str, Any]] = {}
+    for item in items:
+        for name, field in item.payload["fields"].items():
+            try:
+                wanted[name] = folded(wanted[name], field) if merges and name in wanted else field
+            except FoldError as error:
+                raise FoldError(f"{name}.{error}") from error
+    return wanted

@@ -1,0 +1,175 @@
+"""Read before write: which rows change anything, what they touch, and what stood there before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from clerk_jobs.call import Item, Outcome, Reply, State, Talk
+from clerk_jobs.metadata.drafts import wanted_of
+from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
+from clerk_jobs.metadata.trees import (
+    ABSENT,
+    FIELD_BYTES,
+    Change,
+    FoldError,
+    changes_between,
+    digest_of,
+    merged,
+    project,
+    same,
+    size_of,
+)
+
+__all__ = [
+    "Image",
+    "MetadataScreening",
+    "Verdict",
+    "after_write",
+    "decode_changes",
+    "encode_changes",
+    "refusal_of",
+    "touched",
+]
+
+Fields = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What a write changes.
+
+    Attributes:
+        subject: whose metadata.
+        digest: of all that the write touches, as it is before.
+        changes: every place that changes, with both values, as JSON; see `encode_changes`.
+    """
+
+    subject: str
+    digest: bytes
+    changes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What reading said about the rows of one subject.
+
+    Attributes:
+        outcomes: one for each row; PENDING is sent.
+        image: for what is sent.
+        large: the subject will hold more than 8 KB in all its kinds together, which Clerk may refuse.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    image: Image | None = None
+    large: bool = False
+
+
+class MetadataScreening:
+    """Compares what rows say with what Clerk has."""
+
+    def __init__(self, target: Target, mode: Mode, by: Matching, *, skip_unchanged: bool) -> None:
+        """Choose what is compared, and how."""
+        self._target = target
+        self._mode: Mode = mode
+        self._by: Matching = by
+        self._skip = skip_unchanged
+
+    def read(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
+        """Judge up to 100 subjects of one organization (or none), each with its rows in order."""
+        values = [unit[0].payload["value"] for unit in units]
+        found = yield from read_current(self._target, units[0][0].group, self._by, list(dict.fromkeys(values)))
+        return [self._verdict(unit, found) for unit in units]
+
+    def joined(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
+        """The same for subjects that rows named in different ways; their ids are known by now."""
+        values = [unit[0].target or "" for unit in units]
+        found = yield from read_current(self._target, units[0][0].group, "id", values)
+        return [self._judged(unit, found.get(value, [])) for unit, value in zip(units, values, strict=True)]
+
+    def _verdict(self, unit: Sequence[Item], found: Found) -> Verdict:
+        return self._judged(unit, found[match_key(self._by, unit[0].payload["value"])])
+
+    def _judged(self, unit: Sequence[Item], found: list[Current] | Reply) -> Verdict:
+        noun = self._target.noun
+        if isinstance(found, Reply):
+            return Verdict(tuple(refusal_of(item.seq, found) for item in unit))
+        if not found:
+            return _all(unit, State.FAILED, "not_found", f"Clerk has no such {noun}")
+        if len({one.subject for one in found}) > 1:
+            return _all(unit, State.FAILED, "ambiguous", f"more than one {noun} has this {self._by}")
+        try:
+            wanted = wanted_of(unit, merges=self._mode == "merge")
+        except FoldError as error:
+            said = f"rows of one {noun} first overwrite {error} and then write an object there: give one row for it"
+            return _all(unit, State.FAILED, "cannot_be_folded", said)
+        return self._compared(unit, found[0], wanted)
+
+    def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
+        after = after_write(self._mode, current.fields, wanted)
+        for name in wanted:
+            if (size := size_of(after[name])) > FIELD_BYTES:
+                said = f"{name} would take {size:,} bytes; Clerk takes {FIELD_BYTES:,}"
+                return _all(unit, State.FAILED, "metadata_too_large", said)
+        if self._skip and all(same(current.fields[name], after[name]) for name in wanted):
+            return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
+        changes = encode_changes(current.fields, {name: after[name] for name in wanted})
+        image = Image(current.subject, digest_of(touched(self._mode, current.fields, wanted)), changes)
+        pending = _all(unit, State.PENDING, "", "", current.subject)
+        large = sum(size_of(field) for field in after.values()) > FIELD_BYTES
+        return Verdict(pending.outcomes, image, large)
+
+
+def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
+    """All kinds of metadata as a write leaves them."""
+    if mode == "replace":
+        return {**fields, **wanted}
+    return {**fields, **{name: merged(fields.get(name, {}), patch) for name, patch in wanted.items()}}
+
+
+def touched(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Any]:
+    """The part of the metadata that a write can change."""
+    if mode == "replace":
+        return {name: fields[name] for name in wanted}
+    return {name: project(fields[name], patch) for name, patch in wanted.items()}
+
+
+def refusal_of(seq: int, reply: Reply) -> Outcome:
+    """A failed item out of a definite refusal."""
+    message = reply.problems[0].message if reply.problems else f"Clerk answered {reply.status}"
+    return Outcome(seq, State.FAILED, reply.code, message, trace_id=reply.trace_id)
+
+
+_NOTHING: Final[list[Any]] = []
+"""How JSON says that a value is absent; one that is there is a list of one."""
+
+
+def _given(value: Any) -> list[Any]:
+    return _NOTHING if value is ABSENT else [value]
+
+
+def encode_changes(before: Fields, after: Fields) -> bytes:
+    """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
+    return orjson.dumps(
+        [
+            (name, list(change.path), _given(change.before), _given(change.after))
+            for name in after
+            for change in changes_between(before[name], after[name])
+        ]
+    )
+
+
+def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
+    """The changes of an image by kind of metadata, in their order."""
+    rows: list[Any] = orjson.loads(encoded) if isinstance(encoded, bytes) else encoded
+    return [
+        (name, Change(tuple(path), before[0] if before else ABSENT, after[0] if after else ABSENT))
+        for name, path, before, after in rows
+    ]
+
+
+def _all(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None = None) -> Verdict:
+    return Verdict(tuple(Outcome(item.seq, state, code, message, resource_id=subject) for item in unit))

@@ -1,0 +1,193 @@
+"""What has metadata (users, organizations, memberships): how it is read, a hundred at once, and how it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import quote
+
+from clerk_jobs.call import Call, ReadRefused, Reply, Safety, Talk
+from clerk_jobs.reading import read_batches
+
+__all__ = ["TARGETS", "Current", "Found", "Matching", "Mode", "Target", "match_key", "read_current", "write_call"]
+
+Mode: TypeAlias = Literal["merge", "replace"]
+Matching: TypeAlias = Literal["id", "email_address", "external_id", "username", "phone_number"]
+
+SIGNED: Final = frozenset({"user_id", "external_id", "organization_id"})
+"""Filters in which a leading + includes and a leading - excludes. Source: Clerk's OpenAPI document 2026-05-12."""
+WITHOUT_CASE: Final = frozenset({"email_address", "username"})
+PAGE: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A kind of thing that has metadata.
+
+    Attributes:
+        noun: one of them, in a word.
+        fields: the kinds of metadata that it has.
+        filter: the parameter of the list that takes ids.
+        merge: operation that merges.
+        replace: operation that replaces; None where there is none, so that a merge has to do it.
+        template: path of both.
+        list_operation: the list that is read.
+        list_template: its path.
+    """
+
+    noun: str
+    fields: tuple[str, ...]
+    filter: str
+    merge: str
+    replace: str | None
+    template: str
+    list_operation: str
+    list_template: str
+
+
+_BOTH = ("public_metadata", "private_metadata")
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "users": Target(
+        noun="user",
+        fields=(*_BOTH, "unsafe_metadata"),
+        filter="user_id",
+        merge="UpdateUserMetadata",
+        replace="ReplaceUserMetadata",
+        template="/users/{user_id}/metadata",
+        list_operation="GetUserList",
+        list_template="/users",
+    ),
+    "organizations": Target(
+        noun="organization",
+        fields=_BOTH,
+        filter="organization_id",
+        merge="MergeOrganizationMetadata",
+        replace="ReplaceOrganizationMetadata",
+        template="/organizations/{organization_id}/metadata",
+        list_operation="ListOrganizations",
+        list_template="/organizations",
+    ),
+    "memberships": Target(
+        noun="membership",
+        fields=_BOTH,
+        filter="user_id",
+        merge="UpdateOrganizationMembershipMetadata",
+        replace=None,
+        template="/organizations/{organization_id}/memberships/{user_id}/metadata",
+        list_operation="ListOrganizationMemberships",
+        list_template="/organizations/{organization_id}/memberships",
+    ),
+}
+"""By their name in a job file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """A thing as Clerk has it now.
+
+    Attributes:
+        subject: its id; for a membership the organization's and the user's with a slash between.
+        fields: its kinds of metadata, an empty one for null.
+    """
+
+    subject: str
+    fields: Mapping[str, Mapping[str, Any]]
+
+
+Found: TypeAlias = "dict[str, list[Current] | Reply]"
+"""By `match_key`: who was found, or the refusal of this very value."""
+
+
+def match_key(by: Matching, value: str) -> str:
+    """The form in which two spellings of an identifier are the same."""
+    return value.casefold() if by in WITHOUT_CASE else value
+
+
+def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any], *, items: int) -> Call:
+    """The one request that writes a subject's metadata."""
+    replaces = mode == "replace" and target.replace is not None
+    operation = target.replace if replaces and target.replace is not None else target.merge
+    path = target.template
+    first, _, member = subject.partition("/")
+    if member:
+        path = path.replace("{organization_id}", quote(first, safe="")).replace("{user_id}", quote(member, safe=""))
+    else:
+        path = path.replace(f"{{{target.filter}}}", quote(first, safe=""))
+    method = "PUT" if replaces else "PATCH"
+    return Call(
+        operation, method, target.template, path, Safety.IDEMPOTENT, body=dict(body), subject=subject, items=items
+    )
+
+
+def read_current(target: Target, group: str, by: Matching, values: Sequence[str]) -> Talk[Found]:
+    """Read what Clerk has for these ids or identifiers, 100 in a request.
+
+    Args:
+        group: the organization whose memberships are read; "" for everything else.
+
+    Raises:
+        ReadRefused: an answer that is no list of such things.
+    """
+    found: Found = {match_key(by, value): [] for value in values}
+    name = target.filter if by == "id" else by
+    sent = [f"+{value}" if name in SIGNED and value.startswith(("+", "-")) else value for value in values]
+    plain = dict(zip(sent, values, strict=True))
+    for batch in read_batches(name, list(plain)):
+        yield from _read_batch(target, group, by, batch, plain, found)
+    return found
+
+
+def _read_batch(
+    target: Target, group: str, by: Matching, batch: tuple[tuple[str, str], ...], plain: Mapping[str, str], found: Found
+) -> Talk[None]:
+    """Read a batch; a refused one is asked again in halves, so that one bad value does not refuse the others."""
+    path = target.list_template.replace("{organization_id}", quote(group, safe=""))
+    query = (*batch, ("limit", str(PAGE)))
+    reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query)
+    if reply.status == 404:
+        # The organization is not there, so nobody is its member.
+        return
+    if not reply.ok:
+        if len(batch) > 1:
+            middle = len(batch) // 2
+            yield from _read_batch(target, group, by, batch[:middle], plain, found)
+            yield from _read_batch(target, group, by, batch[middle:], plain, found)
+            return
+        found[match_key(by, plain[batch[0][1]])] = reply
+        return
+    for row in reply.rows(f"{target.noun}s"):
+        current = _current(target, group, row, reply)
+        for key in _keys_of(target, by, row):
+            known = found.get(key)
+            if isinstance(known, list):
+                known.append(current)
+
+
+def _current(target: Target, group: str, row: Any, reply: Reply) -> Current:
+    """A row of the list; one without an id or a kind of metadata must not pass for an empty one."""
+    what = f"{target.noun}s"
+    if not isinstance(row, dict):
+        raise ReadRefused(reply, what)
+    subject = _member_of(row) if group else row.get("id")
+    if not isinstance(subject, str) or not all(isinstance(row.get(name, 0), dict | None) for name in target.fields):
+        raise ReadRefused(reply, what)
+    return Current(f"{group}/{subject}" if group else subject, {name: row[name] or {} for name in target.fields})
+
+
+def _member_of(row: Mapping[str, Any]) -> Any:
+    person = row.get("public_user_data")
+    return person.get("user_id") if isinstance(person, dict) else None
+
+
+def _keys_of(target: Target, by: Matching, row: Mapping[str, Any]) -> set[str]:
+    """The identifiers of a row that a job may have asked for."""
+    if by == "id":
+        values = [_member_of(row) if target.noun == "membership" else row["id"]]
+    elif by in ("email_address", "phone_number"):
+        listed = row.get("email_addresses" if by == "email_address" else "phone_numbers")
+        values = [each.get(by) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    else:
+        values = [row.get(by)]
+    return {match_key(by, value) for value in values if isinstance(value, str)}

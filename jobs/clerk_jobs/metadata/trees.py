@@ -1,0 +1,214 @@
+"""Metadata as trees: merging, comparing, folding rows, and what takes a change back.
+
+The law of a merge, as Clerk documents it: objects are merged key by key, however deep; null removes a key; anything
+else, an array too, takes the place of what was there. Values are compared by type: 1 is not true and is not 1.0.
+
+Source: Clerk's documentation, "User metadata", and its OpenAPI document 2026-05-12, UpdateUserMetadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+__all__ = [
+    "ABSENT",
+    "FIELD_BYTES",
+    "Absent",
+    "Change",
+    "FoldError",
+    "changes_between",
+    "digest_of",
+    "folded",
+    "is_exact",
+    "merged",
+    "patch_between",
+    "project",
+    "put",
+    "same",
+    "size_of",
+    "value_at",
+]
+
+Tree: TypeAlias = Mapping[str, Any]
+
+FIELD_BYTES: Final = 8192
+"""Most bytes of one kind of metadata as compact JSON. Source: Clerk's documentation, "User metadata": 8 KB."""
+_WHOLE_NUMBER: Final = 2.0**63
+"""A float from here on may have been a whole number that was too long for the reader."""
+
+
+class Absent(Enum):
+    """The type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
+"""What stands where a key is not there; null is a value."""
+
+
+class FoldError(ValueError):
+    """Two patches in a row that no single patch can stand for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One place at which two trees differ.
+
+    Attributes:
+        path: keys from the top.
+        before: what stood there, or `ABSENT`.
+        after: what stands there now, or `ABSENT`.
+    """
+
+    path: tuple[str, ...]
+    before: Any
+    after: Any
+
+
+def merged(tree: Tree, patch: Tree) -> dict[str, Any]:
+    """A tree with a patch merged into it.
+
+    Example:
+        >>> merged({"a": {"b": 1, "c": 2}, "d": [3]}, {"a": {"b": None, "e": 4}, "d": [5]})
+        {'a': {'c': 2, 'e': 4}, 'd': [5]}
+    """
+    result = dict(tree)
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, Mapping):
+            below = result.get(key)
+            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+        else:
+            result[key] = value
+    return result
+
+
+def folded(first: Tree, second: Tree) -> dict[str, Any]:
+    """The one patch that does what two do in their order.
+
+    Raises:
+        FoldError: the first one removes or overwrites what the second one writes an object to; a single patch would
+            merge that object with the former one.
+
+    Example:
+        >>> folded({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": None})
+        {'a': {'b': 1, 'd': 3}, 'c': None}
+    """
+    result = dict(first)
+    for key, value in second.items():
+        if key not in result or not isinstance(value, Mapping):
+            result[key] = value
+        elif isinstance(result[key], Mapping):
+            result[key] = folded(result[key], value)
+        else:
+            raise FoldError(key)
+    return result
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same value of the same type, whatever the order of keys.
+
+    Example:
+        >>> same({"a": 1, "b": [2]}, {"b": [2], "a": 1}), same(1, True), same(1, 1.0)
+        (True, False, False)
+    """
+    return _canonical(one) == _canonical(other)
+
+
+def size_of(tree: Tree) -> int:
+    """Bytes of compact JSON."""
+    return len(orjson.dumps(tree))
+
+
+def digest_of(value: Any) -> bytes:
+    """Eight bytes that two values share only when they are the same."""
+    return blake2b(_canonical(value), digest_size=8).digest()
+
+
+def changes_between(before: Tree, after: Tree, path: tuple[str, ...] = ()) -> Iterator[Change]:
+    """Every place at which two trees differ; objects on both sides are looked into, all else is taken as a whole.
+
+    Example:
+        >>> [(one.path, one.before, one.after) for one in changes_between({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}})]
+        [(('a', 'b'), 1, 3), (('c',), 2, <Absent.ABSENT: 'absent'>)]
+    """
+    for key in dict.fromkeys((*before, *after)):
+        old, new = before.get(key, ABSENT), after.get(key, ABSENT)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from changes_between(old, new, (*path, key))
+        elif old is ABSENT or new is ABSENT or not same(old, new):
+            yield Change((*path, key), old, new)
+
+
+def patch_between(before: Tree, after: Tree) -> dict[str, Any]:
+    """The patch whose merge makes one tree of the other; a null inside ``after`` cannot be made so.
+
+    Example:
+        >>> patch_between({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": 4})
+        {'a': {'c': None}, 'd': 4}
+    """
+    patch: dict[str, Any] = {}
+    for change in changes_between(before, after):
+        put(patch, change.path, change.after)
+    return patch
+
+
+def put(patch: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Let a patch set a place to a value; `ABSENT` removes it."""
+    for key in path[:-1]:
+        patch = patch.setdefault(key, {})
+    patch[path[-1]] = None if value is ABSENT else value
+
+
+def value_at(tree: Tree, path: tuple[str, ...]) -> Any:
+    """What stands at a place; `ABSENT` where nothing does."""
+    value: Any = tree
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return ABSENT
+        value = value[key]
+    return value
+
+
+def project(tree: Tree, patch: Tree) -> dict[str, Any]:
+    """The part of a tree that a patch touches.
+
+    Example:
+        >>> project({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 9}, "e": 5})
+        {'a': {'b': 1}}
+    """
+    part: dict[str, Any] = {}
+    for key, value in patch.items():
+        if key in tree:
+            below = tree[key]
+            nested = isinstance(value, Mapping) and isinstance(below, Mapping)
+            part[key] = project(below, value) if nested else below
+    return part
+
+
+def is_exact(value: Any) -> bool:
+    """Whether a merge can put a key's value back exactly: a null cannot be, nor a number that was read rounded.
+
+    Example:
+        >>> is_exact({"a": [None]}), is_exact({"a": None}), is_exact(None), is_exact(1e30)
+        (True, False, False, False)
+    """
+    if value is None:
+        return False
+    if isinstance(value, Mapping):
+        return all(is_exact(each) for each in value.values())
+    if isinstance(value, list):
+        return all(each is None or is_exact(each) for each in value)
+    return not isinstance(value, float) or abs(value) < _WHOLE_NUMBER
+
+
+def _canonical(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

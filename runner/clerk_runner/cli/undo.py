@@ -1,0 +1,28 @@
+"""``clerk-batch undo``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from clerk_runner.cli.limit_options import limit_overrides
+from clerk_runner.cli.run import shared_options
+from clerk_runner.cli.text import examples
+
+__all__ = ["undo"]
+
+
+@click.command(epilog=examples("undo last", "undo 20260102-0304 --yes --json"))
+@click.argument("run_id", metavar="RUN")
+@shared_options
+def undo(run_id: str, **options: Any) -> int:
+    """Put back what RUN changed, where nobody changed it since.
+
+    RUN is the id of a run of kind metadata, a unique beginning of it, or "last". Values that somebody else
+    changed since are listed as conflicts and stay; --force writes them too. The undo is a run of its own: it is
+    shown first, can be resumed, and can be taken back itself.
+    """
+    from clerk_runner.cli.working import WorkOptions, work_on_undo  # noqa: PLC0415  heavy
+
+    return work_on_undo(run_id, WorkOptions(overrides=limit_overrides(options), **options))

@@ -1,0 +1,156 @@
+"""Read before write: what is pending is compared with what Clerk has, a hundred subjects in a request."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from clerk_jobs.call import Item, ReadRefused, Talk
+from clerk_jobs.metadata.screen import Verdict
+from clerk_jobs.reading import READ_BATCH
+from clerk_runner.bounded import each
+from clerk_runner.errors import StoppedError
+from clerk_runner.exchange import Exchange
+from clerk_runner.folding import Unit, join_subjects, units_after, units_of
+from clerk_runner.images import before_of, keep_images, prepare_images
+from clerk_runner.journal import Journal, OpenItem
+from clerk_runner.schema import open_reader
+from clerk_runner.work import Payloads
+
+__all__ = ["Comparer", "ImagePayloads", "Screening"]
+
+AHEAD = 2_000
+
+
+class Screening(Protocol):
+    """What a kind of job says about rows, once it has read what they are about."""
+
+    def read(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
+        """Judge subjects of one group, each with its rows in order."""
+        ...
+
+    def joined(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
+        """The same for subjects that rows named in different ways."""
+        ...
+
+
+class ImagePayloads:
+    """Payloads that know what was there before their first send, for items of which that is asked.
+
+    Args:
+        inner: reads the rows back.
+        journal: the run's ``run.db``, with the images.
+    """
+
+    def __init__(self, inner: Payloads, journal: Path) -> None:
+        """Read through ``inner``."""
+        self._inner = inner
+        self._journal = journal
+
+    def items(self, opened: Sequence[OpenItem]) -> list[Item]:
+        """The items with their payloads.
+
+        Raises:
+            StoppedError: the source changed under the run.
+        """
+        items = self._inner.items(opened)
+        doubtful = [item.target for item in items if item.since_ms is not None and item.target is not None]
+        if not doubtful:
+            return items
+        reader = open_reader(self._journal)
+        try:
+            before = before_of(reader, doubtful)
+        finally:
+            reader.close()
+        return [dataclasses.replace(item, before=before.get(item.target or "")) for item in items]
+
+
+class Comparer:
+    """Compares the pending items of a journal; what changes nothing is settled, and images of the rest are kept.
+
+    Args:
+        undo: whether the values that will be changed are kept.
+        joins: whether rows may name one subject in different ways.
+        workers: questions in flight at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        exchange: Exchange,
+        screening: Screening,
+        payloads: Payloads,
+        undo: bool,
+        joins: bool,
+        workers: int,
+    ) -> None:
+        """Start with nothing compared."""
+        self._journal = journal
+        self._exchange = exchange
+        self._screening = screening
+        self._payloads = payloads
+        self._undo = undo
+        self._joins = joins
+        self._workers = workers
+        self.screened = 0
+        """Items about which everything is known, for the progress line."""
+        self.large = 0
+        """Subjects that will hold more than 8 KB in all."""
+
+    async def run(self) -> None:
+        """Compare everything that is pending.
+
+        Raises:
+            StoppedError: Clerk's answer cannot be believed, so that nothing may be written.
+        """
+        await self._journal.read(prepare_images)
+        try:
+            await each(self._batches(), lambda units: self._compare(units, self._screening.read), self._workers)
+            if self._joins and (leads := await self._journal.read(join_subjects)):
+                joined = self._cut(await self._journal.read(lambda db: units_of(db, leads)))
+                await each(joined, lambda units: self._compare(units, self._screening.joined), self._workers)
+        except ReadRefused as error:
+            raise StoppedError(
+                f"what Clerk has now cannot be read, so nothing may be written over it: {error}",
+                code="unreadable",
+                hint="look at what answers at the address, then run the same command again",
+            ) from error
+
+    async def _compare(self, units: list[Unit], judge: Callable[[list[list[Item]]], Talk[list[Verdict]]]) -> None:
+        items = await asyncio.to_thread(self._read_back, units)
+        verdicts = await self._exchange.converse(judge(items))
+        outcomes = [outcome for verdict in verdicts for outcome in verdict.outcomes]
+        images = [verdict.image for verdict in verdicts if verdict.image is not None]
+        await self._journal.settle(outcomes)
+        await self._journal.read(lambda db: keep_images(db, images, undo=self._undo))
+        self.screened += len(outcomes)
+        self.large += sum(verdict.large for verdict in verdicts)
+
+    def _read_back(self, units: list[Unit]) -> list[list[Item]]:
+        flat = iter(self._payloads.items([one for unit in units for one in unit]))
+        return [[next(flat) for _ in unit] for unit in units]
+
+    async def _batches(self) -> AsyncIterator[list[Unit]]:
+        """Pending units, up to 100 of one group at a time, read ahead by a bounded distance."""
+        last = 0
+
+        def ahead(db: sqlite3.Connection) -> list[Unit]:
+            return units_after(db, last, AHEAD)
+
+        while units := await self._journal.read(ahead):
+            last = units[-1][0].seq
+            async for batch in self._cut(units):
+                yield batch
+
+    async def _cut(self, units: Sequence[Unit]) -> AsyncIterator[list[Unit]]:
+        groups: dict[str, list[Unit]] = {}
+        for unit in units:
+            groups.setdefault(unit[0].group, []).append(unit)
+        for members in groups.values():
+            for start in range(0, len(members), READ_BATCH):
+                yield members[start : start + READ_BATCH]

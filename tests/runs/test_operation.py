@@ -1,0 +1,197 @@
+"""Jobs over any operation, end to end: the command line as a process, against the simulator as another."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import sqlite3
+import subprocess
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clerk_testing.commands import Ended, Workplace
+from clerk_testing.simulated import SimulatedClerk
+
+POLL_S = 0.05
+DELETE = """\
+name: leavers
+kind: operation
+operation: DeleteUser
+source: rows.csv
+path: {user_id: "{user_id}"}
+"""
+CREATE = """\
+name: teams
+kind: operation
+operation: POST /organizations
+source: rows.csv
+body: {name: "{name}", max_allowed_memberships: "{seats:int?}"}
+"""
+
+
+def ids_of(clerk: SimulatedClerk) -> list[str]:
+    return [user["id"] for user in clerk.perform("GET", "/users?limit=500&order_by=%2Bcreated_at")]
+
+
+def rows(workplace: Workplace, header: str, *lines: str) -> None:
+    workplace.write("rows.csv", "\n".join((header, *lines, "")))
+
+
+def call(workplace: Workplace, *more: str) -> Ended:
+    return workplace.run("run", "job.yaml", "--yes", "--json", *more)
+
+
+def items(ended: Ended) -> dict[str, int]:
+    assert ended.out, ended.err
+    return {word: count for word, count in ended.json["items"].items() if count}
+
+
+def codes(ended: Ended) -> list[str]:
+    with Path(ended.json["outputs"][0]).open(encoding="utf-8", newline="") as file:
+        return [row["code"] for row in csv.DictReader(file)]
+
+
+def effects(clerk: SimulatedClerk, operation: str) -> dict[str, int]:
+    return {key: len(times) for key, times in clerk.effects(operation).items()}
+
+
+def test_a_deletion_needs_its_scope_and_its_number(start: Any) -> None:
+    workplace, clerk = start("--users=6")
+    ids = ids_of(clerk)
+    workplace.write("job.yaml", DELETE + f"protect: [{ids[0]}]\n")
+    rows(workplace, "user_id", *ids[:4], ids[1], '""')
+    assert call(workplace).json["error"]["code"] == "scope_missing"
+    allowed = Workplace(workplace.folder, {**workplace.variables, "CLERK_BAPI_SCOPES": "write,delete"})
+    plan = workplace.run("plan", "job.yaml")
+    assert "destroys: all sessions of the user" in plan.out
+    assert "DeleteUser is called 3 times; this is irreversible" in plan.out
+    for number in ((), ("--confirm-count", "4")):
+        refused = call(allowed, *number)
+        assert (refused.code, refused.json["error"]["code"]) == (3, "confirmation_missing")
+        assert "--confirm-count 3" in refused.json["error"]["hint"]
+    assert effects(clerk, "DeleteUser") == {}
+    clerk.perform("DELETE", f"/users/{ids[3]}")
+    ended = call(allowed, "--confirm-count", "3")
+    # The protected one, the one that is there twice, and the row without an id.
+    assert items(ended) == {"total": 6, "done": 3, "skipped": 2, "failed": 1}
+    assert sorted(filter(None, codes(ended))) == ["already_absent", "call_refused", "duplicate_row", "protected"]
+    assert set(ids_of(clerk)) == {ids[0], *ids[4:]}
+
+
+def test_too_many_rows_are_refused_before_anything_is_sent(start: Any) -> None:
+    workplace, clerk = start("--users=3")
+    workplace.write("job.yaml", DELETE + "max_rows: 2\n")
+    rows(workplace, "user_id", *ids_of(clerk))
+    ended = call(workplace, "--admin", "--confirm-count", "3")
+    assert (ended.code, ended.json["error"]["code"]) == (2, "too_many_rows")
+    assert len(ids_of(clerk)) == 3
+
+
+def test_a_create_happens_once_and_a_lost_answer_is_never_sent_again_by_itself(start: Any) -> None:
+    workplace, clerk = start("--fail=POST /organizations:drop-after-effect:every=5")
+    workplace.write("job.yaml", CREATE)
+    rows(
+        workplace,
+        "name,seats",
+        *(f"Team {number},{number % 3 or ''}" for number in range(20)),
+        "Team 0,",
+        "Team 99,many",
+    )
+    ended = call(workplace)
+    found = items(ended)
+    assert (ended.code, found["total"], found["skipped"], found["failed"]) == (1, 22, 1, 1)
+    assert found["done"] + found["unresolved"] == 20
+    assert found["unresolved"] >= 1
+    assert sum(effects(clerk, "CreateOrganization").values()) == 20
+    again = workplace.run("resume", "last", "--yes", "--json", "--on-unresolved=skip")
+    assert "unresolved" not in items(again)
+    assert sum(effects(clerk, "CreateOrganization").values()) == 20
+    # A run of creates that is done is not repeated.
+    assert call(workplace).json["repeated"] is True
+
+
+def test_a_killed_deletion_goes_on_to_its_end(start: Any) -> None:
+    workplace, clerk = start(
+        "--users=120", "--latency=0.3s", "--fail=DELETE *:drop-after-effect:3%", key="sk_test_tests"
+    )
+    ids = ids_of(clerk)
+    workplace.write("job.yaml", DELETE)
+    rows(workplace, "user_id", *ids)
+    arguments = ("run", "job.yaml", "--yes", "--json", "--admin", "--confirm-count", "120")
+    process = workplace.start(*arguments)
+    while not effects(clerk, "DeleteUser") and process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with closing(sqlite3.connect(workplace.only_run() / "run.db")) as db:
+        assert db.execute("SELECT count(*) FROM item WHERE state = 0").fetchone()[0]
+    ended = workplace.run(*arguments)
+    assert (ended.code, items(ended)) == (0, {"total": 120, "done": 120}), ended.err
+    assert ids_of(clerk) == []
+    assert effects(clerk, "DeleteUser") == dict.fromkeys(ids, 1)
+
+
+def test_other_operations_and_rows_that_contradict_each_other(start: Any) -> None:
+    workplace, clerk = start("--users=4")
+    ids = ids_of(clerk)
+    job = 'name: names\nkind: operation\noperation: UpdateUser\nsource: rows.csv\npath: {user_id: "{id}"}\n'
+    workplace.write("job.yaml", job + 'body: {first_name: "{name}"}\n')
+    rows(workplace, "id,name", f"{ids[0]},Ada", f"{ids[1]},Grace", f"{ids[1]},Barbara", "user_nobody,Alan")
+    ended = call(workplace)
+    assert items(ended) == {"total": 4, "done": 1, "failed": 3}
+    assert codes(ended) == ["", "conflicting_rows", "conflicting_rows", "resource_not_found"]
+    assert "line 4 names the same one with other values" in (workplace.only_run() / "failed.csv").read_text()
+    assert effects(clerk, "UpdateUser") == {ids[0]: 1}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        (("DeleteUser", "DeleteUsr"), "did you mean DeleteUser"),
+        (("DeleteUser", "GetUser"), "use kind: export"),
+        (('{user_id: "{user_id}"}', '{usr_id: "{user_id}"}'), "did you mean user_id?"),
+        (('{user_id: "{user_id}"}', '{user_id: "user_1"}'), "names no column"),
+        (("path:", "body: {a: 1}\npath:"), "is nothing that DeleteUser takes"),
+        (("DeleteUser", "CreateOrganization"), "body: is missing"),
+        (("DeleteUser", "DELETE /users/{user_id}/nowhere"), "operation"),
+    ],
+)
+def test_what_does_not_fit_the_operation_is_told_at_its_place(
+    tmp_path: Any, changed: tuple[str, str], told: str
+) -> None:
+    workplace = Workplace(tmp_path, {"CLERK_SECRET_KEY": "sk_test_x"})
+    workplace.write("job.yaml", DELETE.replace(*changed))
+    rows(workplace, "user_id", "user_1")
+    ended = workplace.run("plan", "job.yaml")
+    assert ended.code == 2
+    assert told in ended.err
+
+
+def test_failed_rows_are_sent_again_once_the_cause_is_gone(start: Any) -> None:
+    workplace, clerk = start("--users=4")
+    ids = ids_of(clerk)
+    (organization,) = [clerk.perform("POST", "/organizations", {"name": "Team", "slug": "team"})["id"]]
+    workplace.write(
+        "job.yaml",
+        "name: members\nkind: operation\noperation: POST /organizations/{organization_id}/memberships\n"
+        'source: {csv: rows.csv, delimiter: ";"}\n'
+        'path: {organization_id: "{org}"}\nbody: {user_id: "{id}", role: "org:member"}\n',
+    )
+    rows(workplace, "org;id", *(f"{organization};{one}" for one in ids[:2]), f"later;{ids[2]}", "team;user_nobody")
+    first = call(workplace)
+    assert items(first) == {"total": 4, "done": 2, "failed": 2}
+    clerk.perform("POST", "/organizations", {"name": "Later", "slug": "later"})
+    again = workplace.run("retry", "last", "--yes", "--json")
+    assert (again.code, items(again)) == (1, {"total": 2, "done": 1, "failed": 1}), again.err
+    assert again.json["parent"] == first.json["run"]
+    assert again.json["run"] != first.json["run"]
+    none = workplace.run("retry", again.json["run"], "--code", "invalid_email", "--yes", "--json")
+    assert (none.code, none.json["error"]["code"]) == (2, "no_rows")
+    # What was done is not done again, whichever run is asked.
+    assert sum(effects(clerk, "CreateOrganizationMembership").values()) == 3
+    resumed = workplace.run("resume", again.json["run"], "--yes", "--json")
+    assert resumed.json["repeated"] is True
