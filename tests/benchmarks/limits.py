@@ -68,7 +68,7 @@ def words(case: Case) -> str:
 
 def held(case: Case, use: Use) -> str:
     """Whether the bars were held, for our own window; a stall is asked for no use, and in strict mode for no 429."""
-    if case.manner != "gate":
+    if case.manner != "gate" or case.share != 1.0:
         return ""
     least = 0.0 if case.stalled else BARS[case.latency.text][case.early_s is not None]
     refused = use.throttled > 0 and (case.early_s is None or not case.stalled)
