@@ -33,7 +33,7 @@ def talk_through(talk: Talk[Any], answer: Callable[[Call], Reply]) -> tuple[Any,
 
 
 def user(name: str, **more: Any) -> dict[str, Any]:
-    empty = {"public_metadata": {}, "private_metadata": None, "unsafe_metadata": {}}
+    empty: dict[str, Any] = {"public_metadata": {}, "private_metadata": None, "unsafe_metadata": {}}
     return {"id": name, "external_id": None, "username": None, "email_addresses": [], **empty, **more}
 
 
@@ -93,7 +93,7 @@ def test_members_of_an_organization_that_is_not_there_are_not_there() -> None:
 
 
 def test_a_write_goes_to_its_subject() -> None:
-    body = {"public_metadata": {}}
+    body: dict[str, Any] = {"public_metadata": {}}
     call = write_call(TARGETS["memberships"], "replace", "org_1/user_1", body, items=2)
     assert (call.method, call.path, call.subject, call.items) == (
         "PATCH",
