@@ -72,6 +72,9 @@ class Gate:
         ledger: Shares windows, blocks and the share with other processes; makes the windows itself then.
         jitter: Random numbers from 0 to 1 for the end of a block.
 
+    Attributes:
+        instance, options: As they were given.
+
     Example:
         >>> from clerk_limits.clock import VirtualClock, run_virtual
         >>> async def scenario() -> list[float]:
@@ -97,7 +100,8 @@ class Gate:
         ledger: SharedLedger | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._instance = instance
+        self.instance = instance
+        self.options = options
         self._clock = clock
         self._ledger = ledger
         self._blocks = Blocks(clock, options.speed, jitter)
@@ -201,8 +205,10 @@ class Gate:
         self._blocks.close_for(self._endpoint_of(operation), left_s)
 
     def heard_share(self, state: Shrunk) -> None:
-        """Another process may have shrunk the share of the instance's window."""
+        """Another process may have shrunk the share of the instance's window: then nobody releases early any more."""
         self._budget.share.state = state
+        if self.share_left < 1.0:
+            self._budget.early.switch_off()
 
     def fail(self, error: BaseException) -> None:
         """Nobody counts any more what is sent, so nobody gets a permit any more."""
@@ -319,7 +325,7 @@ class Gate:
     def _route(self, method: str, template: str) -> _Route:
         route = self._routes.get((method, template))
         if route is None:
-            limits = limits_for(method, template, self._instance)
+            limits = limits_for(method, template, self.instance)
             quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
             per = next((limit.scope.value for limit in limits if limit.per_subject), None)
             route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)

@@ -13,11 +13,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,7 @@ from clerk_limits.ledger import Charge, InUse, LedgerError, Lender, LenderOption
 from clerk_limits.window import DEFAULT_GUARD_S
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
-from clerk_runner.exchange import UNREACHABLE_S, Exchange, ledger_stop
+from clerk_runner.exchange import UNREACHABLE_S, Exchange, duration_words, ledger_stop
 from clerk_runner.first_read import first_charges
 from clerk_runner.folders import StateFolder, write_private
 from clerk_runner.history import last_request_s, recorded
@@ -44,6 +45,8 @@ SHORT_PERIOD_S = 10.0
 """Period of the instance's window. Source: see ``clerk_limits.documented``."""
 
 
+NOTE_S = 10.0
+"""So often it is said what keeps Clerk from answering."""
 LOOK_S = 0.05
 """So often it is looked whether the lock of a key is free."""
 
@@ -73,12 +76,14 @@ class AccountOptions:
         label: what it does, shown by ``clerk-batch limits``.
         invites: paths of the invitation endpoints that it will use: what others spent of their quotas is asked first.
         patience_s: seconds in which Clerk must have said whose key it is.
+        note: told when that takes long.
     """
 
     gate: GateOptions
     label: str
     invites: tuple[str, ...] = ()
     patience_s: float = UNREACHABLE_S
+    note: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,7 @@ async def open_account(
                 speed=credentials.speed,
                 patience_s=options.patience_s,
             )
-            instance = await _instance(asked, known)
+            instance = await _told(_instance(asked, known), asked, options)
             folder = ledger_folder(state, credentials, instance)
             _make(folder, Owner(credentials.host, instance, credentials.key.kind.value, credentials.speed))
             lender = Lender(_lender_options(folder, state, credentials, instance, options.label), clock)
@@ -193,6 +198,22 @@ def _is_locked(handle: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+async def _told(asking: Coroutine[None, None, str], exchange: Exchange, options: AccountOptions) -> str:
+    """Say every ten seconds what keeps Clerk from answering, for as long as it does."""
+    task = asyncio.ensure_future(asking)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=NOTE_S)
+            if not task.done() and exchange.trouble:
+                host, trying = exchange.client.credentials.host, duration_words(options.patience_s)
+                options.note(f"{host} does not answer yet ({exchange.trouble}); trying for {trying}")
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
 
 
 async def _instance(exchange: Exchange, path: Path) -> str:

@@ -21,7 +21,6 @@ from clerk_jobs.call import State
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
-from clerk_runner.call_size import CallSizes
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
@@ -34,7 +33,7 @@ from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
 from clerk_runner.landing import landing_s, told_or_left
-from clerk_runner.leaving import left_early
+from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.logs import Log, open_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
@@ -115,6 +114,7 @@ class _Run:
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
+            note=self._view.stage,
             invites=self._kind.invites,
         )
         async with (
@@ -266,24 +266,30 @@ class _Run:
         payloads = self._kind.payloads(self._source, journal.path)
         around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
         screener = self._screener = self._kind.screener(around)
-        await self._followed(
-            screener.run(),
-            lambda: Progress(self._kind.words.checking, min(screener.screened, pending), pending),
-            self._watch_reads(exchange),
-        )
+
+        def progress() -> Progress:
+            until = self._closed_until(exchange)
+            detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
+            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
+
+        await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
     async def _watch_reads(self, exchange: Exchange) -> None:
         """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
         max_wait_s = self._request.max_wait_s
-        while True:
-            left_s = self._time_left()
+        while max_wait_s is not None or self._request.max_time_s is not None:
+            until, left_s = self._closed_until(exchange), self._time_left()
             if left_s is not None and left_s <= 0:
-                raise left_early("the time given with --max-time is over")
-            blocked = exchange.gate.blocked_until().items()
-            until = max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
+                permit_s = until if until > self._clock.wall() else None
+                raise left_early("the time given with --max-time is over", "the next permit", permit_s)
             if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
                 raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
             await self._clock.sleep(WATCH_S)
+
+    def _closed_until(self, exchange: Exchange) -> float:
+        """Unix time at which every list that a 429 closed is open again, in the past where none is closed."""
+        blocked = exchange.gate.blocked_until().items()
+        return max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
 
     def _time_left(self) -> float | None:
         """Seconds of ``--max-time`` that are left; None without one."""
@@ -301,9 +307,6 @@ class _Run:
             work=self._kind.work,
             payloads=self._kind.payloads(self._source, journal.path),
             feed=self._kind.feed(journal, counts[State.PENDING]),
-            sizes=CallSizes(
-                self._kind.work.lanes, exchange.gate, self._credentials.key.kind, self._request.gate_options
-            ),
             counts=counts,
             options=EngineOptions(
                 quarantine_s=self._job.reconcile.quarantine,

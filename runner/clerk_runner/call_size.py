@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from clerk_jobs.invite import Lane
 from clerk_limits.allowance import allowance
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, limits_for
-from clerk_limits.gate import Gate, GateOptions
+from clerk_limits.gate import Gate
 
 __all__ = ["RECHECK_S", "RESERVE", "CallSizes", "quota_name"]
 
@@ -35,17 +35,15 @@ class CallSizes:
 
     Args:
         lanes: the lanes of the job.
-        gate: whose permits they take.
-        instance: whose limits.
-        options: the job's part of them.
+        gate: whose permits they take; it knows the job's limits.
     """
 
-    def __init__(self, lanes: Sequence[Lane], gate: Gate, instance: InstanceKind, options: GateOptions) -> None:
+    def __init__(self, lanes: Sequence[Lane], gate: Gate) -> None:
         """Work out what a bulk call has to carry."""
         self._gate = gate
-        own = [limit for limit in (options.per_hour, options.per_day) if limit is not None]
+        own = [limit for limit in (gate.options.per_hour, gate.options.per_day) if limit is not None]
         self._most = min(own, default=None)
-        self._least = 1 if self._most is None else _least(self._most, lanes, instance, options)
+        self._least = 1 if self._most is None else _least(self._most, lanes, gate)
 
     def ask(self, lane: Lane, carries: int) -> tuple[int, float]:
         """What to ask for now.
@@ -74,11 +72,12 @@ def quota_name(lane: Lane, instance: InstanceKind) -> str:
     return _quota(lane, instance).name
 
 
-def _least(most: int, lanes: Sequence[Lane], instance: InstanceKind, options: GateOptions) -> int:
+def _least(most: int, lanes: Sequence[Lane], gate: Gate) -> int:
     if all(lane.size == 1 for lane in lanes):
         return 1
-    single = sum(allowance(_quota(lane, instance), instance, options).allowed for lane in lanes if lane.size == 1)
-    bulk = [allowance(_quota(lane, instance), instance, options).allowed for lane in lanes if lane.size > 1]
+    quotas = [(lane, allowance(_quota(lane, gate.instance), gate.instance, gate.options).allowed) for lane in lanes]
+    single = sum(allowed for lane, allowed in quotas if lane.size == 1)
+    bulk = [allowed for lane, allowed in quotas if lane.size > 1]
     kept = RESERVE if single else 0
     return max(1, math.ceil((most - max(0, single - kept)) / bulk[0]))
 

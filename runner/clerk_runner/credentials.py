@@ -19,11 +19,13 @@ from urllib.parse import urlsplit
 
 from clerk_limits.documented import InstanceKind
 from clerk_runner.errors import AccessError, UsageError
+from clerk_runner.home import state_home
 
 __all__ = [
     "QUARANTINE_SPEED",
     "Credentials",
     "SecretKey",
+    "address",
     "discover",
     "is_loopback",
     "parse_speed",
@@ -139,12 +141,20 @@ def discover(environ: Mapping[str, str], cwd: Path, *, home: Path | None = None)
 
 
 def _credentials(key: SecretKey, found: _Found, environ: Mapping[str, str]) -> Credentials:
-    places = (environ, found.values)
-    url = next((value for values in places for name in URL_NAMES if (value := values.get(name))), DEFAULT_URL)
-    api_url = _checked_url(url)
+    api_url = address(environ, found.values)
     scopes = environ.get("CLERK_BAPI_SCOPES", found.values.get("CLERK_BAPI_SCOPES", ""))
     speed = parse_speed(environ.get("CLERK_BATCH_SPEED", ""), api_url)
     return Credentials(key, api_url, frozenset(re.split(r"[,\s]+", scopes.strip())) - {""}, found.place, speed)
+
+
+def address(*places: Mapping[str, str]) -> str:
+    """The address that the first of some variables names, Clerk's own where none does.
+
+    Raises:
+        UsageError: it is neither https nor loopback.
+    """
+    named = (value for values in places for name in URL_NAMES if (value := values.get(name)))
+    return _checked_url(next(named, DEFAULT_URL))
 
 
 def _checked_url(text: str) -> str:
@@ -207,15 +217,6 @@ def parse_speed(text: str, api_url: str) -> float:
             hint="unset CLERK_BATCH_SPEED",
         )
     return speed
-
-
-def state_home(environ: Mapping[str, str], *, home: Path | None = None) -> Path:
-    """The state folder: CLERK_BATCH_HOME, else ``$XDG_STATE_HOME/clerk-batch``, else ``~/.local/state/clerk-batch``."""
-    if given := environ.get("CLERK_BATCH_HOME"):
-        return Path(given).expanduser().absolute()
-    base = environ.get("XDG_STATE_HOME")
-    root = Path(base) if base and Path(base).is_absolute() else (home or Path.home()) / ".local" / "state"
-    return root / "clerk-batch"
 
 
 def _places(environ: Mapping[str, str], cwd: Path, home: Path, foreign: list[str]) -> Iterator[_Found]:

@@ -96,7 +96,6 @@ class Engine:
         counts: items by state, as the journal has them now.
         work: the kind of job.
         payloads: reads rows back.
-        sizes: how many items a call may carry; it asks the exchange's gate.
         feed: which items are next; None takes them one by one, by group.
     """
 
@@ -107,7 +106,6 @@ class Engine:
         exchange: Exchange,
         work: Work,
         payloads: Payloads,
-        sizes: CallSizes,
         counts: Counter[State],
         options: EngineOptions,
         log: Log,
@@ -119,7 +117,7 @@ class Engine:
         self._clock: Clock = exchange.clock
         self._work = work
         self._payloads = payloads
-        self._sizes = sizes
+        self._sizes = CallSizes(work.lanes, exchange.gate)
         self._options = options
         self._feed: Feeding = Feed(journal, counts[State.PENDING]) if feed is None else feed
         self._workers = sum(lane.at_once for lane in work.lanes)

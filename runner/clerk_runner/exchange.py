@@ -21,7 +21,7 @@ from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
 
-__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "fatal_error", "ledger_stop"]
+__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
 T = TypeVar("T")
 
@@ -292,9 +292,6 @@ class Exchange:
         wait_s = self.gate.throttled(call.method, call.template, retry_after=retry_after, date=date, permit=permit)
         self._log.warning("throttled", operation=call.operation, wait_s=round(wait_s, 1))
 
-    def _patience(self) -> str:
-        return f"{self._patience_s / 60:.0f} minutes" if self._patience_s >= 60 else f"{self._patience_s:.0f} s"
-
     def _unreachable(self, reason: str, *, fatal: bool) -> None:
         """Note trouble; ten minutes of it without one good answer end the run (``stop``)."""
         self.trouble = reason
@@ -309,10 +306,20 @@ class Exchange:
             )
         elif now - self._down_since > self._patience_s / self._speed:
             self.stop = StoppedError(
-                f"{self.client.credentials.host} has not answered for {self._patience()}: {reason}",
+                f"{self.client.credentials.host} has not answered for {duration_words(self._patience_s)}: {reason}",
                 code="unreachable",
                 hint="resume the run when Clerk answers again",
             )
+
+
+def duration_words(seconds: float) -> str:
+    """So many seconds for people.
+
+    Example:
+        >>> duration_words(600.0), duration_words(5.0)
+        ('10 minutes', '5 s')
+    """
+    return f"{seconds / 60:.0f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def ledger_stop(error: LedgerError) -> RunnerError:

@@ -45,8 +45,11 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back."""
-        self._leave()
+        """Stop listening: a signal that comes now is too late to change anything, and is only noted."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, self._note)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -68,11 +71,6 @@ class Interrupts:
             loop.add_signal_handler(number, self._handle)
             # The loop is woken by the signal all the same, but hears of it only at its next turn; this is told at once.
             signal.signal(number, self._note)
-
-    def _leave(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = self.received or signal.Signals(number)

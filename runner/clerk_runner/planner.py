@@ -113,7 +113,7 @@ class _Play:
         self._has_own = course.options.per_hour is not None or course.options.per_day is not None
         self._alone = course.alone
         self._latency_s = course.latency_s
-        self._sizes = CallSizes(course.lanes, gate, course.instance, course.options)
+        self._sizes = CallSizes(course.lanes, gate)
         self._left = self._alone + sum(course.groups.values())
         self._total = self._left
         self._names: dict[str, str] = {lane.name: quota_name(lane, course.instance) for lane in course.lanes}

@@ -125,7 +125,9 @@ async def _plan(
     screener = None
     requests, latency_s = 0, DEFAULT_LATENCY_S
     if not offline:
-        options = AccountOptions(gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites)
+        options = AccountOptions(
+            gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites, note=view.stage
+        )
         async with (
             Client(request.credentials, request.job.api_version) as client,
             open_account(client, request.state, clock, options) as account,

@@ -95,6 +95,7 @@ def is_blank(path: Path) -> bool:
     if not path.exists() or path.stat().st_size == 0:
         return True
     try:
+        _roll_back(path)
         connection = sqlite3.connect(_read_only(path), uri=True, timeout=30)
     except sqlite3.Error:
         return False
@@ -105,6 +106,20 @@ def is_blank(path: Path) -> bool:
         return False
     finally:
         connection.close()
+
+
+def _roll_back(path: Path) -> None:
+    """Undo a transaction that a process which was killed left half written before the file kept a log (WAL).
+
+    Whoever only reads may not do it, and could not read the file at all. Harmless beside a living writer: SQLite
+    sees its lock.
+    """
+    if path.with_name(f"{path.name}-journal").exists():
+        connection = sqlite3.connect(path, timeout=30)
+        try:
+            connection.execute("PRAGMA schema_version").fetchone()
+        finally:
+            connection.close()
 
 
 def _read_only(path: Path) -> str:
@@ -121,6 +136,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
     if path.is_symlink():
         raise _damaged(path)
     try:
+        _roll_back(path)
         connection = sqlite3.connect(_read_only(path), uri=True, timeout=30)
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]

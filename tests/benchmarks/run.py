@@ -1,4 +1,4 @@
-"""The benchmarks: ``make bench`` runs them all and writes their tables to RESULTS.md.
+"""Benchmarks in one process: ``make bench`` runs them and writes their tables to RESULTS.md.
 
 Figures are medians of several runs in one process; nothing in the tests asserts them.
 """
@@ -6,9 +6,6 @@ Figures are medians of several runs in one process; nothing in the tests asserts
 from __future__ import annotations
 
 import asyncio
-import datetime
-import os
-import platform
 import statistics
 import sys
 import time
@@ -22,6 +19,7 @@ from clerk_limits.clock import VirtualClock, run_virtual
 from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
 from clerk_runner.planner import Course, forecast
+from clerk_testing.results import machine, write_part
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 RUNS = 5
@@ -141,10 +139,7 @@ def plan_s(people: int) -> float:
 
 def tables() -> list[str]:
     """All tables, as Markdown."""
-    today = datetime.datetime.now(tz=datetime.UTC).date()
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    lines = ["# Benchmarks", "", f"{today}, {machine}. Medians of {RUNS} runs; written by `make bench`.", ""]
-    lines += ["## CPU of a permit, in one process, without a ledger", "", "| case | µs |", "|-|-|"]
+    lines = ["## CPU of a permit, in one process, without a ledger", "", "| case | µs |", "|-|-|"]
     free = cpu_us(lambda: permits("GET", "/users", concurrency=10))
     busy = cpu_us(lambda: permits("GET", "/users", concurrency=400))
     lines += [f"| GET /users, seldom waiting | {free:.1f} |", f"| GET /users, 400 callers, saturated | {busy:.1f} |"]
@@ -158,14 +153,14 @@ def tables() -> list[str]:
     lines += ["", "Clerk allows 1000. The bucket is `aiolimiter.AsyncLimiter(1000, 10)`.", ""]
     lines += ["## Planning invitations", "", "| people | seconds |", "|-|-|"]
     lines += [f"| {people:,} | {plan_s(people):.2f} |" for people in (350, 10_000)]
-    return lines
+    return [*lines, "", f"Medians of {RUNS} runs. {machine()}."]
 
 
 def main() -> None:
     """Measure, write, and show."""
-    text = "\n".join(tables()) + "\n"
-    RESULTS.write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+    lines = tables()
+    write_part(RESULTS, "one process", lines)
+    sys.stdout.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

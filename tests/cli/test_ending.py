@@ -71,6 +71,20 @@ def test_an_error_is_a_line_on_stderr(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("job", [{"job": "beta", "kind": "invite"}, {}])
+def test_a_job_that_leaves_before_it_began_tells_when_to_come_again(
+    job: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    until = "2026-01-02T03:04:05Z"
+    left = LeftEarly("a list is closed", code="left_early", until=until)
+    with pytest.raises(LeftEarly), knowing(**job):
+        raise left
+    assert show_error(left, as_json=True) == 5
+    found = json.loads(capfd.readouterr().out)
+    found.pop("error")
+    assert found == ({**job, "state": "waiting", "next_permit": until} if job else {})
+
+
 def test_every_fault_of_a_job_file_is_told(capfd: pytest.CaptureFixture[str]) -> None:
     show_error(TWO, as_json=False)
     assert capfd.readouterr().err == (

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from clerk_limits.documented import FRONTEND_LIMITS, LIMITS
-from clerk_runner.cli.limits import limits
+from clerk_runner.cli import cli
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have jobs of their own under way."""
+    monkeypatch.setenv("CLERK_BATCH_HOME", str(tmp_path))
 
 
 def shown(*options: str) -> str:
-    ended = CliRunner().invoke(limits, options)
+    ended = CliRunner().invoke(cli, ["limits", *options])
     assert ended.exit_code == 0, ended.output
     return ended.output
 
@@ -84,4 +91,4 @@ def test_the_options_of_a_job_change_the_numbers() -> None:
     "options", [("--share", "0"), ("--quota-share", "1.1"), ("--per-hour", "0"), ("--early-release", "11s")]
 )
 def test_a_number_that_makes_no_sense_is_a_usage_error(options: tuple[str, ...]) -> None:
-    assert CliRunner().invoke(limits, options).exit_code == 2
+    assert CliRunner().invoke(cli, ["limits", *options]).exit_code == 2

@@ -135,3 +135,14 @@ def test_memory_does_not_grow_with_the_input(tmp_path: Path) -> None:
         journal.close()
 
     asyncio.run(scenario())
+
+
+def test_what_the_next_call_carries_is_what_is_taken() -> None:
+    async def scenario() -> None:
+        feed = await filled([item(1, alone=True), *(item(seq, "a") for seq in range(2, 5)), item(5, "b"), item(6, "b")])
+        for size, alone in ((10, False), (1, True), (1, True), (10, True)):
+            carries = feed.carries(size, alone=alone)
+            assert carries == len(feed.take(size, alone=alone)) > 0
+        assert feed.carries(10, alone=True) == feed.carries(1, alone=True) == 0
+
+    asyncio.run(scenario())

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from clerk_jobs.call import Draft, Outcome, State
 from clerk_runner.errors import Exit, RunnerError, StoppedError
 from clerk_runner.journal import Intent, Journal, SourceRow
-from clerk_runner.schema import JOURNAL_VERSION, open_reader
+from clerk_runner.schema import JOURNAL_VERSION, is_blank, open_reader, open_writer
 
 T = TypeVar("T")
 
@@ -422,3 +422,24 @@ def test_a_crash_while_the_tables_are_made_leaves_a_new_journal_or_a_named_one(t
     path = tmp_path / "run.db"
     path.touch()
     assert on(path, lambda journal: journal.counts()).total() == 0
+
+
+def test_a_journal_that_was_being_made_when_its_process_was_killed_is_blank(tmp_path: Path) -> None:
+    """The page that turns the file into one with a log was half written: a rollback journal lies beside it."""
+    made = tmp_path / "made.db"
+    writing = sqlite3.connect(made, isolation_level=None)
+    writing.execute("PRAGMA synchronous = FULL")
+    writing.execute("BEGIN EXCLUSIVE")
+    writing.execute("CREATE TABLE half (x)")
+    writing.execute("PRAGMA cache_size = 1")
+    writing.execute("INSERT INTO half VALUES (zeroblob(100000))")
+    for suffix in ("", "-journal"):
+        shutil.copy(f"{made}{suffix}", f"{tmp_path / 'run.db'}{suffix}")
+    writing.execute("ROLLBACK")
+    writing.close()
+    path = tmp_path / "run.db"
+    assert path.stat().st_size > 0
+    assert is_blank(path)
+    open_writer(path, durable=False).close()
+    assert not is_blank(path)
+    open_reader(path).close()

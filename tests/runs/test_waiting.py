@@ -1,4 +1,4 @@
-"""Waiting for an hour's quota, an hour of a minute: the plan comes true, and waiting is cheap, told and interruptible."""
+"""Waiting for an hour's quota, an hour of a minute: the plan comes true; the wait is cheap, told and interruptible."""
 
 from __future__ import annotations
 
@@ -197,3 +197,18 @@ def test_limits_given_as_options_move_the_plan(place: Workplace) -> None:
     assert planned("--per-day=12")["ends_s"] > 1000
     refused = place.run("plan", "job.yaml", "--offline", "--json", "--share=0")
     assert refused.code == 2
+
+
+@pytest.mark.parametrize("option", ["--max-wait=2s", "--max-time=4s"])
+def test_a_list_that_is_closed_for_too_long_is_left_before_the_first_write(tmp_path: Path, option: str) -> None:
+    with simulated_clerk("--key=sk_live_waiting", "--speed=60", "--fail=GET /users:429:retry=12:first=1") as clerk:
+        place = workplace_in(tmp_path, clerk, 30)
+        left = place.run(*RUN, option)
+        assert (left.code, left.json["state"], left.json["job"]) == (5, "waiting", "beta"), left.err
+        permit = datetime.datetime.fromisoformat(left.json["next_permit"])
+        assert f"comes at {permit:%H:%M:%S}" in left.json["error"]["message"]
+        assert clerk.effects("CreateInvitation") == {}
+        again = place.run(*RUN)
+        assert (again.code, again.json["items"]["done"], again.json["throttled"]) == (0, 30, 0), again.err
+        first_s = min(moment for (moment,) in clerk.effects("CreateInvitation").values()) / 1000
+        assert first_s >= permit.timestamp() - 1.0

@@ -35,17 +35,20 @@ class Part:
 
     Attributes:
         parent: id of what the list belongs to; empty where it stands alone.
+        created_ms: creation of the parent, which orders the output.
         paged: False where one answer brings all rows.
         offset: how many rows the next page leaves out.
         readings: how often the list was begun.
         kept: rows it gave.
         first_total, last_total: how many rows Clerk said there are, in the first and in the last page.
+        missing: rows that Clerk counted at the end and that no page brought.
         asked: rows that were asked for last.
         seen: digests of all ids that were met, about 100 bytes of memory each.
     """
 
     id: int
     parent: str = ""
+    created_ms: int = 0
     paged: bool = True
     offset: int = 0
     state: PartState = "open"
@@ -53,14 +56,15 @@ class Part:
     kept: int = 0
     first_total: int | None = None
     last_total: int | None = None
+    missing: int = 0
     asked: int = 0
     seen: set[bytes] = field(default_factory=set, repr=False)
     _back: int = 0
 
     @property
-    def missing(self) -> int:
-        """Rows that Clerk counted at the end and that no page brought."""
-        return 0 if self.last_total is None else max(0, self.last_total - len(self.seen))
+    def anchored(self) -> bool:
+        """Whether the last page followed the one before it."""
+        return self._back == 0
 
     def query(self, limit: int) -> tuple[tuple[str, str], ...]:
         """The parameters of the next page of ``limit`` rows."""
@@ -90,8 +94,8 @@ class Part:
         self._go_on(len(found))
         return new
 
-    def gone(self) -> None:
-        """What the list belongs to does not exist any more."""
+    def close(self) -> None:
+        """End the walk: what the list belongs to is gone, or nothing more is wanted."""
         self.state = "closed"
 
     def remember(self, digest: Iterable[bytes]) -> None:
@@ -101,7 +105,9 @@ class Part:
     def _go_on(self, rows: int) -> None:
         if self.paged and rows >= self.asked:
             self.offset += rows - min(OVERLAP, self.asked // 2)
-        elif self.paged and self.missing and self.readings < MOST_READINGS:
+            return
+        self.missing = 0 if self.last_total is None else max(0, self.last_total - len(self.seen))
+        if self.paged and self.missing and self.readings < MOST_READINGS:
             self.readings += 1
             self.offset = 0
         else:

@@ -13,7 +13,7 @@ Pure: it makes queries and takes pages; who asks Clerk and who keeps the rows is
 
 from __future__ import annotations
 
-import itertools
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -118,7 +118,7 @@ class Slice:
             DisorderError: the page is not in the order or not within the bounds that were asked for.
         """
         times = page.created_ms
-        if any(one > other for one, other in itertools.pairwise(times)):
+        if times != sorted(times):
             raise DisorderError("a page of users was not ordered by created_at")
         if self.skip and not (len(page) and (page.ids[0] in self.seen or page.ids[0] in self._before)):
             # Rows before this page are gone and others moved up unseen: begin earlier, by more each time.
@@ -182,9 +182,11 @@ class Slice:
         self.cursor_refused()
         return Taken(())
 
-    def _unknown(self, page: Page) -> list[int]:
+    def _unknown(self, page: Page) -> Sequence[int]:
         """The places of the rows that belong here and are new."""
         low, high, here, seen = self.low_ms, self.high_ms, self.position_ms, self.seen
+        if len(page) and here < page.created_ms[0] and page.created_ms[-1] < high:
+            return range(len(page))
         return [
             place
             for place, time_ms in enumerate(page.created_ms)
@@ -201,9 +203,11 @@ class Slice:
         elif not len(page):
             self.per_ms = 0.0
         # Also those outside of the slice: a page by offset shows by them that it follows the one before.
-        for identifier, time_ms in zip(page.ids, page.created_ms, strict=True):
-            if time_ms >= self.position_ms - 1:
-                (self.seen if time_ms == self.position_ms else self._before).add(identifier)
+        before = bisect_left(page.created_ms, self.position_ms - 1)
+        here = bisect_left(page.created_ms, self.position_ms)
+        beyond = bisect_left(page.created_ms, self.position_ms + 1)
+        self._before.update(page.ids[before:here])
+        self.seen.update(page.ids[here:beyond])
 
     def _move_to(self, last_ms: int) -> None:
         if last_ms == self.position_ms:

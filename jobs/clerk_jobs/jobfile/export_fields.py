@@ -15,7 +15,7 @@ from clerk_jobs.jobfile.reading import UNREAD, Reading, Unread
 from clerk_jobs.paths import path_problem
 from clerk_jobs.wording import did_you_mean
 
-__all__ = ["Pairs", "WantedColumn", "filters", "output_file", "wanted_columns"]
+__all__ = ["PLACEHOLDERS", "Pairs", "WantedColumn", "filters", "output_file", "wanted_columns"]
 
 PLACEHOLDERS: Final = ("date", "time", "run")
 

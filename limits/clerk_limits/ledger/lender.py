@@ -130,7 +130,8 @@ class Lender:
 
     def window(self, spec: WindowSpec) -> LeasedWindow:
         """A window of the ledger; the `WindowFactory` of a gate."""
-        block = 1 if spec.quota or spec.subject is not None else max(1, min(BLOCK, spec.allowed // 20))
+        # As many as the whole share gives in a tenth of a second: more would wait in one hand while others go short.
+        block = 1 if spec.quota or spec.subject is not None else max(1, min(BLOCK, spec.allowed // 100))
         return LeasedWindow(spec, block, self._quotas if spec.quota else self._windows, self._options.speed)
 
     def listen(self, listener: Listener) -> None:

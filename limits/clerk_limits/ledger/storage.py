@@ -130,6 +130,11 @@ class Storage:
     def _understood(self, error: sqlite3.DatabaseError) -> LedgerError:
         if _is_busy(error):
             return LedgerLockedError(f"another process has held {self.path} for too long", self.path)
+        if error.sqlite_errorname == "SQLITE_READONLY_DBMOVED":
+            # It was there a moment ago, when this transaction began.
+            self.close()
+            self._lost = True
+            return LedgerDamagedError(f"{self.path} was deleted or moved while it was in use", self.path)
         if isinstance(error, sqlite3.OperationalError):
             return LedgerError(f"{self.path} cannot be written: {error}", self.path)
         self.close()

@@ -13,6 +13,8 @@ from io import TextIOWrapper
 
 import click
 
+from clerk_runner.cli.interruption import ignore_signals, listen_for_interrupts
+
 __all__ = ["cli", "main"]
 
 PROGRAM = "clerk-batch"
@@ -99,6 +101,7 @@ def _open_closed_streams() -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    listen_for_interrupts()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that does not know a character gets its number: no message may end in a fault of its own.
@@ -119,4 +122,5 @@ def main() -> None:
         from clerk_runner.cli.ending import show_error  # noqa: PLC0415  heavy, and only for an error
 
         code = show_error(error, as_json="--json" in sys.argv)
+    ignore_signals()
     sys.exit(code if isinstance(code, int) else 0)

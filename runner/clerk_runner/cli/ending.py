@@ -43,9 +43,11 @@ def show_error(error: BaseException, *, as_json: bool) -> int:
     code, faults = _described(error)
     if as_json and faults:
         told = {"exit": int(code), **faults[0]} | ({"faults": faults} if len(faults) > 1 else {})
-        # One that left before there was a summary tells at the same place when to come again.
-        left = {"state": "waiting", "next_permit": error.until} if isinstance(error, LeftEarly) else {}
-        _write(sys.stdout, orjson.dumps({**getattr(error, "known", {}), **left, "error": told}).decode() + "\n")
+        known = getattr(error, "known", {})
+        if isinstance(error, LeftEarly) and "job" in known:
+            # A job that left before there was a summary tells at the same place when to come again.
+            known = {**known, "state": "waiting", "next_permit": error.until}
+        _write(sys.stdout, orjson.dumps({**known, "error": told}).decode() + "\n")
     else:
         for fault in faults:
             _write(sys.stderr, _line(fault))

@@ -14,16 +14,19 @@ import click
 import msgspec
 import orjson
 
+from clerk_jobs.errors import ClerkBatchError
 from clerk_jobs.jobfile import ExportJob
 from clerk_runner.cli.ending import unread
+from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.terminal import clock_time, show_lines, summary_lines
-from clerk_runner.cli.text import count, duration
+from clerk_runner.cli.text import count, duration, say
 from clerk_runner.credentials import discover, state_home
-from clerk_runner.errors import Exit
+from clerk_runner.errors import Exit, exit_of
 from clerk_runner.exporting.planning import ExportPlan, plan_export
 from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
-from clerk_runner.exporting.summary import Proof
+from clerk_runner.exporting.summary import Increment, Proof
 from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.pinging import ping
 from clerk_runner.view import View
 
 __all__ = ["ExportOptions", "plan_of_export", "work_on_export"]
@@ -42,6 +45,7 @@ class ExportOptions:
     force: bool
     max_wait_s: float | None
     max_time_s: float | None
+    metrics_file: Path | None
     as_json: bool
 
 
@@ -60,10 +64,22 @@ def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options
         max_wait_s=options.max_wait_s,
         max_time_s=options.max_time_s,
     )
-    summary = asyncio.run(run_export(request, view))
+    try:
+        summary = asyncio.run(run_export(request, view))
+    except ClerkBatchError as error:
+        _ping(job, exit_of(error))
+        raise
     with unread():
         _show(summary, as_json=options.as_json)
+    keep_metrics(options.metrics_file, summary)
+    _ping(job, summary.exit)
     return summary.exit
+
+
+def _ping(job: ExportJob, code: int) -> None:
+    """Tell the health service; what goes wrong there is said and changes nothing."""
+    if (trouble := asyncio.run(ping(job.ping, code))) != "":
+        say(trouble, err=True)
 
 
 def plan_of_export(
@@ -115,7 +131,21 @@ def _show(summary: ExportSummary, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(summary), err=aside)
     else:
-        show_lines([*summary_lines(summary, []), *(_proof_lines(summary.proof) if summary.proof else ())], err=aside)
+        lines = summary_lines(summary, [])
+        lines += _proof_lines(summary.proof) if summary.proof is not None else ()
+        lines += [f"  pruned: {path}" for path in summary.pruned]
+        lines += _increment_lines(summary.increment) if summary.increment is not None else ()
+        show_lines(lines, err=aside)
+
+
+def _increment_lines(increment: Increment) -> Iterator[str]:
+    """What an incremental export built on, and what it cannot know."""
+    if increment.mode == "full":
+        yield "  full: everything was asked for, deletions are known up to now"
+    elif increment.since_ms is not None:
+        full = clock_time(increment.full_ms / 1000)
+        yield f"  changes: {increment.changed or 0:,} since {clock_time(increment.since_ms / 1000)}"
+        yield f"  stale: {', '.join(increment.stale)} since the full export of {full}"
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:
@@ -124,6 +154,8 @@ def _proof_lines(proof: Proof) -> Iterator[str]:
     if proof.drift is not None:
         before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
         yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
+    if proof.parents is not None:
+        yield f"  parents: {proof.parents:,} were asked for their list"
     if proof.missing:
         yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
     if proof.unfit:

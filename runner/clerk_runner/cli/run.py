@@ -28,6 +28,9 @@ def shared_options(command: Any) -> Any:
             help="What becomes of items of which nobody knows whether they were sent.",
         ),
         click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
+        click.option(
+            "--metrics-file", type=click.Path(path_type=Path), metavar="FILE.prom", help="Tell node_exporter the end."
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
     )
     command = limit_options(command)

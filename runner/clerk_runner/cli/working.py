@@ -18,10 +18,12 @@ from clerk_runner.batch import RunRequest, run_job
 from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
 from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
+from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
 from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
 from clerk_runner.request import SourceJob
@@ -47,6 +49,7 @@ class WorkOptions:
     max_time: float | None = None
     on_unresolved: str | None = None
     force: bool = False
+    metrics_file: Path | None = None
     as_json: bool = False
 
 
@@ -58,6 +61,8 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
     """
     folder: RunFolder | None = None
     pairs, allow_outside = parse_overrides(options.overrides), options.allow_outside
+    if options.metrics_file is not None:
+        require_place(options.metrics_file)
     if folder_word is not None:
         folder = StateFolder(state_home(os.environ)).find(folder_word)
         facts = folder.facts()
@@ -75,6 +80,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
                 force=options.force,
                 max_wait_s=options.max_wait,
                 max_time_s=options.max_time,
+                metrics_file=options.metrics_file,
                 as_json=options.as_json,
             )
             return work_on_export(loaded, job, folder, chosen, view())
@@ -96,6 +102,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
         )
         summary = asyncio.run(run_job(request, consent_of(options), view()))
     finish(summary, as_json=options.as_json)
+    keep_metrics(options.metrics_file, summary)
     return summary.exit
 
 

@@ -15,7 +15,7 @@ from clerk_jobs.catalog import Json, Operation
 from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import KINDS, explain_kinds, kinds_of, kinds_written, recommend, replaces
 
-__all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines"]
+__all__ = ["Surroundings", "announcement", "deletion_id", "metadata_lines", "redacted"]
 
 MAX_KEYS = 8
 """Names of metadata in one line."""
@@ -25,6 +25,7 @@ MAX_METADATA = 2000
 """Characters of one value that are shown; metadata is what such a call is about."""
 
 _SECRET_FIELDS = ("password", "secret", "token", "digest", "signing_key", "code", "certificate", "totp", "backup")
+_SECRET_WORDS = ("password", "secret", "token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def announcement(operation: Operation, call: Call, where: Surroundings) -> Itera
     yield f"  host       {where.host}, {where.key} key, API version {where.api_version}"
     yield f"  scopes     {where.scopes}"
     if call.body is not None:
-        yield f"  body       {_summary(call.body)}"
+        yield f"  body       {_summary(redacted(call.body))}"
     if operation.method == "DELETE":
         yield "  IRREVERSIBLE. It destroys:"
         yield from (f"    - {line}" for line in destroyed_by(operation.operation_id))
@@ -124,8 +125,41 @@ def _keys(body: Json, kind: str) -> list[str]:
     return list(found)
 
 
+def redacted(body: Json) -> Json:
+    """The body with its secrets hidden: for whoever reads over the shoulder, and for logs.
+
+    Example:
+        >>> redacted({"password": "x", "private_metadata": {"api_token": "y", "plan": "pro"}})
+        {'password': '***', 'private_metadata': {'api_token': '***', 'plan': 'pro'}}
+    """
+    if isinstance(body, list):
+        return [redacted(one) for one in body]
+    if not isinstance(body, Mapping):
+        return body
+    return {
+        name: "***" if _is_secret(name, value, _SECRET_FIELDS) else _redacted_below(value)
+        for name, value in body.items()
+    }
+
+
+def _redacted_below(value: Json) -> Json:
+    """The same within a field, where names are the user's own: only the plainest of them tell a secret."""
+    if isinstance(value, list):
+        return [_redacted_below(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        name: "***" if _is_secret(name, one, _SECRET_WORDS) else _redacted_below(one) for name, one in value.items()
+    }
+
+
+def _is_secret(name: str, value: Json, words: Sequence[str]) -> bool:
+    """Whether a field holds a secret; a yes or no, such as ``skip_password_checks``, is none."""
+    return not isinstance(value, bool | None) and any(word in name.lower() for word in words)
+
+
 def _summary(body: Json) -> str:
-    """The body in a line: names and short values, secrets hidden, arrays counted."""
+    """The redacted body in a line: names and short values, arrays counted."""
     if isinstance(body, list):
         first = f", the first {_summary(body[0])}" if body else ""
         return f"{len(body)} items{first}"
@@ -135,7 +169,7 @@ def _summary(body: Json) -> str:
 
 
 def _value(name: str, value: Json) -> str:
-    if any(word in name.lower() for word in _SECRET_FIELDS):
+    if value == "***":
         return "***"
     text = json.dumps(value, ensure_ascii=False)
     most = MAX_METADATA if name in KINDS else MAX_VALUE

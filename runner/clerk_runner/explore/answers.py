@@ -14,6 +14,8 @@ __all__ = ["SHOWN_ROWS", "failure_lines", "found_lines", "success_lines", "telli
 
 SHOWN_ROWS = 20
 
+_NAMELESS = "it"
+
 _NATURAL_KEYS = (("external_id", "external_id"), ("username", "username"), ("slug", "query"))
 """Fields by which a thing is found again, and the query parameter for it; no addresses of people: this is an error."""
 
@@ -53,6 +55,10 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
         if answer.get("deleted") is True:
             yield f"Deleted: {answer.get('id', call.path.rsplit('/', 1)[-1])}"
             return
+        if operation.method == "DELETE" and _described(answer) != _NAMELESS:
+            # What comes back is what is left: a user without its image, a role without a permission.
+            yield f"Done: {operation.phrase}: {_described(answer)}"
+            return
         written = kinds_written(call.body)
         if written and verb == "Updated":
             kept = ", ".join(f"{kind}={json.dumps(answer.get(kind), ensure_ascii=False)}" for kind in written)
@@ -61,7 +67,8 @@ def success_lines(operation: Operation, call: Call, answer: Json) -> Iterator[st
         if operation.operation_id == "GetUsersCount" or set(answer) == {"object", "total_count"}:
             yield f"Total: {answer.get('total_count')}"
             return
-        yield f"{verb} {_described(answer)}"
+        named = _described(answer) != _NAMELESS or operation.method == "GET"
+        yield f"{verb} {_described(answer)}" if named else f"Done: {operation.phrase}"
     elif isinstance(answer, list):
         yield f"{verb} {len(answer)}:"
         yield from _rows(answer, len(answer))
@@ -152,7 +159,7 @@ def _rows(rows: Sequence[Json], count: int) -> Iterator[str]:
 
 def _described(thing: Mapping[str, Json]) -> str:
     """``id: what a person knows it by``."""
-    name = thing.get("id") or thing.get("name") or thing.get("object") or "it"
+    name = thing.get("id") or thing.get("name") or thing.get("object") or _NAMELESS
     known = _known_by(thing)
     return f"{name}: {known}" if known else str(name)
 
@@ -165,7 +172,9 @@ def _known_by(thing: Mapping[str, Json]) -> str:
         person = thing.get("public_user_data")
         known = person.get("identifier") if isinstance(person, Mapping) else None
         return ", ".join(str(part) for part in (known, thing.get("role")) if part)
-    fields = ("email_address", "identifier", "phone_number", "slug", "name", "url", "key")
+    # An address is shown of what is nothing else: those of tokens and invitations let somebody in.
+    fields: tuple[str, ...] = ("email_address", "identifier", "phone_number", "slug", "name", "key")
+    fields = ("url",) if kind == "redirect_url" else fields
     label = next((str(thing[field]) for field in fields if isinstance(thing.get(field), str) and thing[field]), "")
     status = thing.get("status")
     return ", ".join(part for part in (label, status if isinstance(status, str) else "") if part)

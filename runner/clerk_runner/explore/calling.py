@@ -87,10 +87,13 @@ class Caller:
         assert self._account is not None
         return self._account.exchange
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: Call, *, bodyless: bool = False) -> Reply:
         """Send a call and return Clerk's answer, a refusal too.
 
         A DELETE that finds nothing, after an answer to it was lost, has been done: it returns as one without a body.
+
+        Args:
+            bodyless: no JSON is documented for the answer, so a read without one is whole.
 
         Raises:
             LeftEarly: the next permit is too far away.
@@ -110,6 +113,8 @@ class Caller:
             if sent.end == "answered" and sent.reply is not None:
                 gone = self.doubted and call.method == "DELETE" and sent.reply.status == 404
                 return Reply(204, trace_id=sent.reply.trace_id) if gone else sent.reply
+            if bodyless and sent.reply is not None and sent.reply.ok:
+                return sent.reply
             if self._exchange.stop is not None:
                 raise self._exchange.stop
             if sent.end == "throttled":

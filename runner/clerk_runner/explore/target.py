@@ -52,13 +52,12 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
         exact = near[0] if near and near[0].lower() == words[0].lower() else words[0]
         return Target(catalog.operation(exact), {}, ())
     if len(words) != 2:
-        raise UsageError(
-            "call takes METHOD and PATH, or the name of an operation",
-            code="target_malformed",
-            hint="clerk-batch api call GET /users, or clerk-batch api call GetUserList",
-        )
+        raise _malformed(words)
     method, address = words
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise UsageError("that is no address", code="target_malformed", hint="give the path: /users") from error
     if parts.netloc and parts.netloc not in (host, _CLERK_HOST):
         raise UsageError(
             f"that address is on {parts.hostname}; calls go to {host} alone",
@@ -74,6 +73,14 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
     # A plus that begins a value is one (order_by=+created_at); inside of it, as everywhere, it stands for a blank.
     query = parts.query.replace("=+", "=%2B")
     return Target(operation, given, tuple(parse_qsl(query, keep_blank_values=True)))
+
+
+def _malformed(words: Sequence[str]) -> UsageError:
+    hint = "clerk-batch api call GET /users, or clerk-batch api call GetUserList"
+    pairs = [word for word in words[2:] if "=" in word.strip("=")]
+    if pairs:
+        hint = f"{'--query' if words[0].upper() == 'GET' else '--field'} {pairs[0].partition('=')[0]}=… gives a value"
+    return UsageError("call takes METHOD and PATH, or the name of an operation", code="target_malformed", hint=hint)
 
 
 def _unknown(catalog: Catalog, method: str, path: str) -> UsageError:

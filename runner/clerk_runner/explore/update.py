@@ -60,7 +60,10 @@ class Source:
         Raises:
             UsageError: the address is neither https nor on this machine.
         """
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError:
+            parts = urlsplit("")
         secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))
         if not secure or not parts.hostname or parts.username is not None or parts.query or parts.fragment:
             raise UsageError(

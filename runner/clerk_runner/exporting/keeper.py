@@ -1,7 +1,6 @@
-"""Keeping pages: into the spool as they arrive, and certain about twice a second.
+"""Keeping what walks bring, and making it certain about twice a second.
 
-The law of a crash: pages are appended, the file is synced, and only then are positions and pages journalled together.
-A kill loses what is younger, and that is asked for again.
+A kill loses what is younger than the last save, and that is asked for again.
 """
 
 from __future__ import annotations
@@ -12,43 +11,31 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Final
 
-from clerk_jobs.export.distinct import digests
 from clerk_jobs.export.page import Page
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.slices import Slice
 from clerk_runner.exporting.halt import Halt
-from clerk_runner.exporting.positions import Positions, save_positions
-from clerk_runner.exporting.spool import Extent, Spool
-from clerk_runner.journal import Journal
+from clerk_runner.exporting.stores import Store
 
 __all__ = ["Keeper"]
 
 SAVE_S: Final = 0.5
-MOST_WAITING: Final = 16 * 1024 * 1024
-"""Bytes on their way to the disk above which no further walker starts: a slow disk must not fill the memory."""
 
 
 class Keeper:
-    """Keeps the pages and the positions of one export.
+    """Keeps the pages and the positions of the walks of one export."""
 
-    Args:
-        positions: what the journal has.
-    """
-
-    def __init__(self, journal: Journal, spool: Spool, positions: Positions, halt: Halt) -> None:
-        """Go on behind what the journal has."""
-        self._journal = journal
-        self._spool = spool
+    def __init__(self, store: Store, halt: Halt) -> None:
+        """Hold nothing yet."""
+        self._store = store
         self._halt = halt
-        self._pages = len(positions.extents)
         self._moved: dict[int, Slice | Part] = {}
-        self._unsaved: list[tuple[Extent, bytes]] = []
         self._ended = asyncio.Event()
 
     @property
     def is_behind(self) -> bool:
-        """Whether the disk is slower than the pages."""
-        return self._spool.waiting >= MOST_WAITING
+        """Whether pages come faster than they can be kept."""
+        return self._store.is_behind
 
     def moved(self, *walks: Slice | Part) -> None:
         """These positions have to be saved."""
@@ -58,15 +45,11 @@ class Keeper:
         """Keep the rows at these places of a page; ends when they are written.
 
         Raises:
-            OSError: the spool cannot be written.
+            OSError: they cannot be written.
         """
         self.moved(walk)
-        if not places:
-            return
-        extent, written = self._spool.append(self._pages, walk.id, page, places)
-        self._pages += 1
-        self._unsaved.append((extent, digests(page.ids[place] for place in places)))
-        await written
+        if places:
+            await self._store.append(walk, page, places)
 
     async def run(self) -> None:
         """Make certain what arrived, now and then, until ``end``; never cancelled, so that a save is finished."""
@@ -80,11 +63,14 @@ class Keeper:
         self._ended.set()
 
     async def save(self) -> None:
-        """Make certain what was kept until now; positions and pages are taken together, before anything is awaited."""
-        if not self._moved and not self._unsaved:
+        """Make certain what was kept until now; every page is kept by a walk that moved.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if not self._moved:
             return
-        pages, self._unsaved = self._unsaved, []
+        # Positions and pages are taken together, before anything is awaited.
         walks = [copy(self._moved[number]) for number in sorted(self._moved)]
         self._moved.clear()
-        await self._spool.sync()
-        await save_positions(self._journal, walks, pages)
+        await self._store.commit(walks)

@@ -10,8 +10,7 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -20,8 +19,8 @@ import msgspec
 from clerk_jobs.export.form import STDOUT as STDOUT_NAME
 from clerk_jobs.export.form import Form
 from clerk_runner.errors import StoppedError, UsageError
+from clerk_runner.exporting.pieces import Pieces
 from clerk_runner.exporting.sinks import Sink, open_sink
-from clerk_runner.exporting.spool import Spool
 from clerk_runner.folders import RunFolder, StateFolder
 
 __all__ = [
@@ -34,11 +33,11 @@ __all__ = [
     "require_room",
     "write_partial",
     "write_stdout",
+    "written_by",
 ]
 
 STDOUT = Path(STDOUT_NAME)
 """The output's path where it goes to standard output."""
-_COPIED = 4 * 1024 * 1024
 
 
 class OutputFacts(msgspec.Struct, frozen=True):
@@ -80,7 +79,7 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
     if force or not path.exists():
         return
     size = path.stat().st_size
-    ours = [facts for run in reversed(state.list()) if (facts := _written_by(run, job)) and facts.path == str(path)]
+    ours = [facts for run in reversed(state.list()) if (facts := written_by(run, job)) and facts.path == str(path)]
     digest = _digest(path) if any(facts.size == size for facts in ours) else None
     if not any((facts.size, facts.sha256) == (size, digest) for facts in ours):
         raise UsageError(
@@ -113,17 +112,16 @@ def _can_write(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _written_by(run: RunFolder, job: str) -> OutputFacts | None:
+def written_by(run: RunFolder, job: str) -> OutputFacts | None:
+    """The output of a run, if it is one of this job and done."""
     if run.facts().job != job or run.state() != "done":
         return None
     found = run.meta().get("output")
     return msgspec.convert(found, OutputFacts) if found is not None else None
 
 
-def write_partial(
-    partial: Path, form: Form, ranges: Iterable[tuple[int, int]], spool: Spool, target: Path
-) -> OutputFacts:
-    """Write the rows that lie at these places of the spool, in this order, and sync the file.
+def write_partial(partial: Path, form: Form, pieces: Pieces, target: Path) -> OutputFacts:
+    """Write the rows to a file, and sync it.
 
     Raises:
         OSError: it cannot be written.
@@ -131,14 +129,14 @@ def write_partial(
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        unfit = _fill(open_sink(form, handle, partial), ranges, spool)
+        unfit = _fill(open_sink(form, handle, partial), pieces)
         os.fsync(handle)
     finally:
         os.close(handle)
     return OutputFacts(str(target), partial.stat().st_size, _digest(partial), unfit)
 
 
-def write_stdout(form: Form, ranges: Iterable[tuple[int, int]], spool: Spool) -> OutputFacts:
+def write_stdout(form: Form, pieces: Pieces) -> OutputFacts:
     """Write the rows to standard output; a reader that has enough may leave.
 
     Raises:
@@ -146,36 +144,21 @@ def write_stdout(form: Form, ranges: Iterable[tuple[int, int]], spool: Spool) ->
     """
     sys.stdout.flush()
     with suppress(BrokenPipeError):
-        _fill(open_sink(form, sys.stdout.fileno(), STDOUT), ranges, spool)
+        _fill(open_sink(form, sys.stdout.fileno(), STDOUT), pieces)
     return OutputFacts(str(STDOUT))
 
 
-def _fill(sink: Sink, ranges: Iterable[tuple[int, int]], spool: Spool) -> int:
+def _fill(sink: Sink, pieces: Pieces) -> int:
     """Give everything to a sink; returns how many values had no place in it."""
     try:
-        for data in _pieces(ranges, spool):
-            sink.take(data)
+        with closing(pieces):
+            for data in pieces:
+                sink.take(data)
         sink.finish()
     except BaseException:
         sink.abandon()
         raise
     return sink.unfit
-
-
-def _pieces(ranges: Iterable[tuple[int, int]], spool: Spool) -> Iterable[bytes]:
-    """The bytes of all ranges, small ones together and large ones in parts."""
-    small: list[bytes] = []
-    gathered = 0
-    for start, length in ranges:
-        for offset in range(start, start + length, _COPIED):
-            part = spool.read(offset, min(_COPIED, start + length - offset))
-            small.append(part)
-            gathered += len(part)
-            if gathered >= _COPIED:
-                yield b"".join(small)
-                small, gathered = [], 0
-    if small:
-        yield b"".join(small)
 
 
 def publish(partial: Path, target: Path) -> None:

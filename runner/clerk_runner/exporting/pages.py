@@ -30,7 +30,7 @@ class Pages:
 
     Attributes:
         name: of the list, for messages.
-        size: rows asked for at once; halves when pages do not arrive.
+        size: rows asked for at once; halves when pages do not arrive, and ``is_halved`` tells.
         max_wait_s: leave when the next permit is further away.
         note: told what people should know while it goes on.
     """
@@ -43,6 +43,7 @@ class Pages:
     size: int
     max_wait_s: float | None = None
     note: Callable[[str], None] = lambda _: None
+    is_halved: bool = False
 
     async def ask(self, call: Call, question: Question) -> Page | Reply | None:
         """Ask until a page or a refusal comes; None where the walk is to end.
@@ -103,7 +104,7 @@ class Pages:
     async def _failed(self, limit: int, failures: int) -> None:
         """No answer: wait, and from the second time on ask for less."""
         if failures >= SLOW_TRIES and limit == self.size and limit > LEAST_PAGE and self.exchange.trouble:
-            self.size = max(LEAST_PAGE, limit // 2)
+            self.size, self.is_halved = max(LEAST_PAGE, limit // 2), True
             self.log.warning("page_size", page_size=self.size, reason=self.exchange.trouble)
             self.note(f"pages do not arrive ({self.exchange.trouble}): asking for {self.size} rows at once")
         if self.exchange.trouble:

@@ -55,7 +55,7 @@ class ExportRequest:
     @property
     def operation(self) -> Operation:
         """The list that is exported."""
-        return find_list(self.job.listing, self.job.api_version)
+        return find_list(self.job.listing, self.job.api_version, self.job.for_each)
 
 
 class Surroundings:

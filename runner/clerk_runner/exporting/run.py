@@ -13,8 +13,9 @@ from clerk_runner.choosing import Choice, choose
 from clerk_runner.client import Client
 from clerk_runner.errors import RunnerError, UsageError
 from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.opened import Opened
 from clerk_runner.exporting.output import STDOUT, output_path, require_free
-from clerk_runner.exporting.phases import Export
+from clerk_runner.exporting.phases import work_through
 from clerk_runner.exporting.positions import prepare_tables
 from clerk_runner.exporting.request import ExportRequest, Surroundings, check_instance
 from clerk_runner.exporting.sinks import require_extra
@@ -67,7 +68,9 @@ class _Run:
             if self._request.folder is None:
                 # Before anything is asked: a wrong name costs no request. A new run may get another {run}.
                 self._target("run", int(time.time() * 1000), check=not self._unfinished())
-            options = AccountOptions(gate=self._request.gate_options, label=f"job {self._job.name}")
+            options = AccountOptions(
+                gate=self._request.gate_options, label=f"job {self._job.name}", note=around.view.stage
+            )
             async with open_account(client, self._request.state, around.clock, options) as account:
                 choice = self._choose(self._facts(account.instance))
                 try:
@@ -127,8 +130,8 @@ class _Run:
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
             facts = folder.facts()
-            export = Export(self._around, folder, journal, exchange, log)
-            return await export.run(lambda: self._target(facts.id, facts.created_ms, check=True))
+            opened = Opened(self._around, folder, journal, exchange, log)
+            return await work_through(opened, lambda: self._target(facts.id, facts.created_ms, check=True))
         finally:
             journal.close()
             log_file.close()

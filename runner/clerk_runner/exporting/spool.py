@@ -13,17 +13,21 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from clerk_jobs.export.page import Page, as_line
 from clerk_runner.errors import StoppedError
 
-__all__ = ["Extent", "Spool", "in_order", "rows_of"]
+__all__ = ["Extent", "Ranges", "Spool", "in_order", "rows_of"]
+
+
+Ranges: TypeAlias = Generator[tuple[int, int], None, None]
+"""Places in the spool, as (offset, length), in the order of the output."""
 
 
 class Extent(NamedTuple):
@@ -106,8 +110,9 @@ class Spool:
 
         The order is placed before this returns, and orders are kept: a later `sync` covers it.
         """
-        keys = sorted((page.created_ms[place], page.ids[place], place) for place in places)
-        lines = [as_line(page.raws[place]) for _, _, place in keys]
+        keys = sorted([(page.created_ms[place], page.ids[place], place) for place in places])
+        raws = [page.raws[place] for _, _, place in keys]
+        lines = raws if page.one_line else [as_line(raw) for raw in raws]
         first_ms, last_ms = keys[0][0], keys[-1][0]
         head = tail = 0
         for (created_ms, _, _), line in zip(keys, lines, strict=True):
@@ -175,7 +180,7 @@ def rows_of(spool: Spool, extent: Extent, start: int = 0, end: int | None = None
     return found
 
 
-def in_order(spool: Spool, extents: Sequence[Extent]) -> Iterator[tuple[int, int]]:
+def in_order(spool: Spool, extents: Sequence[Extent]) -> Ranges:
     """Where the rows lie, as (offset, length) of one row or of many, in the order (created_at, id)."""
     ordered = sorted(extents, key=lambda extent: (extent.first_ms, extent.number))
     carried: list[_Row] = []

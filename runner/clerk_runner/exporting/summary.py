@@ -8,7 +8,7 @@ from clerk_runner.errors import UsageError
 from clerk_runner.folders import RunFolder
 from clerk_runner.report import Summary
 
-__all__ = ["ExportSummary", "Proof", "read_summary"]
+__all__ = ["ExportSummary", "Increment", "Proof", "read_summary"]
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,10 +45,34 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
 
 
+class Increment(msgspec.Struct, frozen=True, kw_only=True):
+    """What an incremental export built on.
+
+    Attributes:
+        mode: ``changes``, or ``full`` where everything was walked.
+        since_ms: changes from this moment on were looked for; None where there was no former export.
+        changed: rows that were changed since then; None after a full export.
+        full_ms: when the last full export began.
+        stale: what may be older than it looks: ``deleted users`` are found by full exports alone.
+    """
+
+    mode: str
+    since_ms: int | None
+    changed: int | None
+    full_ms: int
+    stale: list[str]
+
+
 class ExportSummary(Summary, frozen=True, kw_only=True):
-    """The end of an export."""
+    """The end of an export.
+
+    Attributes:
+        pruned: older outputs that were removed.
+    """
 
     proof: Proof | None = None
+    increment: Increment | None = None
+    pruned: list[str] = []  # noqa: RUF012  msgspec copies it
 
 
 def read_summary(folder: RunFolder) -> ExportSummary:

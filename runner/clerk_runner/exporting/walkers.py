@@ -100,18 +100,23 @@ class Walkers:
             self.halt.changed.set()
 
     async def _walk_slice(self, one: Slice) -> None:
-        while one.state == "open":
-            answer = await self.pages.ask(self.call, one.query)
-            if answer is None:
-                return
-            if isinstance(answer, Reply):
-                if one.cursor is None or answer.status not in (400, 404, 422):
-                    raise self.pages.refused(answer)
-                one.cursor_refused()
-                self.keeper.moved(one)
-                continue
-            await self.keeper.keep(one, answer, one.take(answer).rows)
+        # A step is a function of its own, so that no walker holds its last page while it waits for the next.
+        while one.state == "open" and await self._step(one):
             self._fill()
+
+    async def _step(self, one: Slice) -> bool:
+        """Ask for the next page and keep it; False where the walk is to end."""
+        answer = await self.pages.ask(self.call, one.query)
+        if answer is None:
+            return False
+        if isinstance(answer, Reply):
+            if one.cursor is None or answer.status not in (400, 404, 422):
+                raise self.pages.refused(answer)
+            one.cursor_refused()
+            self.keeper.moved(one)
+        else:
+            await self.keeper.keep(one, answer, one.take(answer).rows)
+        return True
 
     async def _check(self) -> None:
         """Look up the cursors behind short pages: a slice ends only where its cursor is alive and fits the filters."""

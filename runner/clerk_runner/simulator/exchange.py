@@ -154,7 +154,7 @@ class Stage:
         await _pass(before_s)
         if fault is not None:
             self._report.fault(fault.text)
-            await _pass(fault.by_s)
+            await _pass(fault.by.draw(self._random))
             early = self._instead(fault, route, incoming.at_s)
             if early is not None:
                 return early

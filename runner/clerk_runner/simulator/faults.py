@@ -13,7 +13,7 @@ PATTERN is a method (or `*`) and a path without `/v1`, in which `*` stands for a
     truncated-body        it happens; the answer ends before its length, then the connection is cut
     html                  it happens; the answer is a page of HTML with status 200
     partial-bulk          a bulk creation leaves one item out and answers with the others
-    slow:by=5s            it takes so much longer than others
+    slow:by=5s            it takes so much longer than others, effect and answer (or a range: by=0.7-1.4s)
 
 OPTION is `2%` (that share of the matching requests, drawn from the seed), `every=10`, `first=3`, `skip=5`
 (the first five pass), `code=resource_locked` (the error's code). Without any each matching request fails.
@@ -25,7 +25,7 @@ from fnmatch import translate
 from random import Random
 from typing import Any, Literal
 
-from .latency import parse_duration
+from .latency import Latency
 
 FaultKind = Literal[
     "drop-before-effect",
@@ -57,6 +57,8 @@ _STATUS = re.compile(r"([45]\d\d)(?:-(before|after))?")
 _OPTIONS = ("every=10", "first=3", "skip=5", "retry=3", "code=NAME", "by=5s")
 _METHODS = {"*", "GET", "POST", "PUT", "PATCH", "DELETE"}
 
+NO_LONGER = Latency()
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -70,7 +72,7 @@ class Fault:
         status: the status of `status-before` and `status-after`.
         retry_after: text of the Retry-After header, None for none.
         code: code of the error, None for the usual one of the status.
-        by_s: how much longer a slow answer takes.
+        by: how much longer a slow answer takes; it passes before the effect.
         share: share of the requests that fail, above 0 up to 1.
         every: of the requests, each n-th fails.
         first: only so many fail.
@@ -84,7 +86,7 @@ class Fault:
     status: int = 500
     retry_after: str | None = None
     code: str | None = None
-    by_s: float = 0.0
+    by: Latency = NO_LONGER
     share: float = 1.0
     every: int = 1
     first: int | None = None
@@ -131,7 +133,7 @@ def _options(text: str, words: list[str]) -> dict[str, Any]:
         elif equals and name == "retry":
             options["retry_after"] = value or None
         elif equals and name == "by":
-            options["by_s"] = parse_duration(value)
+            options["by"] = Latency.parse(value)
         elif equals and name == "code":
             options["code"] = value
         elif equals and name in {"every", "first", "skip"} and value.isdigit():

@@ -135,11 +135,12 @@ class TestReading:
             credentials = discover(production.environment, home.parent)
             async with open_caller(credentials, version, home) as caller:
                 for operation in load(version).operations():
-                    if operation.method == "GET" and operation.success and operation.success.schema:
+                    if operation.method == "GET":
                         await read(caller, operation)
 
         async def read(caller: Caller, operation: Operation) -> None:
-            reply = await caller.send(example_call(operation))
+            bodyless = operation.success is None or operation.success.schema is None
+            reply = await caller.send(example_call(operation), bodyless=bodyless)
             assert reply.ok or reply.status in (403, 404), (operation, reply)
             if operation.list_shape is not None and reply.ok:
                 assert operation.list_shape.rows(reply.value) is not None
@@ -148,6 +149,10 @@ class TestReading:
                 assert len(rows) >= len(operation.list_shape.rows(reply.value) or ())
 
         asyncio.run(scenario())
+
+    def test_a_read_without_a_documented_body(self, run_api: Api, clerk: SimulatedClerk) -> None:
+        result = run_api("GET", "/public/interstitial")
+        assert (result.return_value, result.stdout, result.stderr) == (Exit.DONE, "", "Found.\n")
 
     def test_all_of_what_is_no_list_is_refused(self, run_api: Api, clerk: SimulatedClerk) -> None:
         refused(run_api("GET", "/users/count", "--all"), UsageError, "no_list")
@@ -195,13 +200,14 @@ class TestChecks:
             "path organization_id: is required",
             "body email_address: is required",
             "body role: is required",
+            "give what is missing with -p NAME=VALUE, --field NAME=VALUE or all of it with -d",
             "clerk-batch api show CreateOrganizationInvitation",
         ]
 
     def test_a_long_list_of_faults_is_cut(self, run_api: Api, clerk: SimulatedClerk, allowed: None) -> None:
         body = json.dumps([{"nonsense": number} for number in range(20)])
         error = refused(run_api("POST", "/invitations/bulk", "-d", body), UsageError, "call_refused")
-        assert error.hint.splitlines()[-2].strip() == "... and 21 more"
+        assert error.hint.splitlines()[-3].strip() == "... and 21 more"
 
     def test_what_is_missing_is_asked_for_at_a_terminal(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, at_terminal: None
@@ -230,6 +236,7 @@ class TestChecks:
             (("PUT", "/users"), "operation_unknown"),
             (("call", "GET"), "unknown_name"),
             (("call", "GET", "/users", "x"), "target_malformed"),
+            (("GET", "http://[::1/users"), "target_malformed"),
             (("GET", "/users", "-q", "limit"), "option_malformed"),
             (("POST", "/invitations", "-d", "{"), "body_malformed"),
             (("POST", "/invitations", "-d", '{"email_address": NaN}'), "body_malformed"),
@@ -245,6 +252,19 @@ class TestChecks:
     )
     def test_usage_errors(self, run_api: Api, words: tuple[str, ...], code: str) -> None:
         assert refused(run_api(*words), UsageError, code).exit == 2
+
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (("POST", "/invitations", "email_address=a@b.co"), "--field email_address=… gives a value"),
+            (("GET", "/users", "limit=5", "offset=5"), "--query limit=… gives a value"),
+            (("POST", "/invitations", "-d", "@body.json"), "--file body.json reads a file"),
+        ],
+    )
+    def test_habits_of_other_tools_are_put_right(self, run_api: Api, words: tuple[str, ...], hint: str) -> None:
+        error = run_api(*words).exception
+        assert isinstance(error, UsageError)
+        assert error.hint == hint
 
     def test_a_file_that_is_no_text(self, run_api: Api, tmp_path: Path) -> None:
         (tmp_path / "body").write_bytes(b"\xff\xfe")
@@ -268,6 +288,25 @@ class TestDryRun:
             "headers": {"Authorization": "Bearer ***", "Clerk-API-Version": "2026-05-12"},
             "body": None,
         }
+
+    def test_secrets_of_the_body_are_hidden_but_in_code(self, run_api: Api) -> None:
+        body = (
+            '{"password": "horse", "backup_codes": ["staple"], "private_metadata": {"tokens": [{"token": "battery"}]}}'
+        )
+        shown = answer(run_api("POST", "/users", "-d", body, "--dry-run"))["body"]
+        assert shown == {"password": "***", "backup_codes": "***", "private_metadata": {"tokens": "***"}}
+        bulk = '[{"email_address": "a@b.co", "public_metadata": {"list": [{"secret": 1}]}}]'
+        (one,) = answer(run_api("POST", "/invitations/bulk", "-d", bulk, "--dry-run"))["body"]
+        assert one["public_metadata"] == {"list": [{"secret": "***"}]}
+        assert "horse" in run_api("POST", "/users", "-d", body, "--as", "curl").stdout
+
+    def test_the_address_that_is_shown_is_the_one_that_is_called(
+        self, run_api: Api, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CLERK_API_URL", "http://127.0.0.1:8080/v1")
+        assert answer(run_api("GET", "/users", "--dry-run"))["url"] == "http://127.0.0.1:8080/v1/users"
+        monkeypatch.setenv("CLERK_API_URL", "http://clerk.example")
+        refused(run_api("GET", "/users", "--dry-run"), UsageError, "url_insecure")
 
     def test_the_version_that_is_shown_is_the_version_that_is_sent(self, run_api: Api) -> None:
         shown = answer(run_api("GET", "/users", "version", "2025-11-10", "--dry-run"))
@@ -454,6 +493,9 @@ class TestMetadata:
         error = refused(run_api(*words), UsageError, "metadata_kind_missing")
         assert "--field private_metadata.stripe_id=" in error.hint
         assert "--field public_metadata.xyzzy=" in error.hint
+        members = ("PATCH", f"/organizations/org_1/memberships/{user}/metadata", "--field", "theme=dark", "--yes")
+        hint = refused(run_api(*members), UsageError, "metadata_kind_missing").hint
+        assert hint.endswith("write --field public_metadata.theme=… or private_metadata.theme=…")
 
     def test_at_a_terminal_the_kind_is_asked_for(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, at_terminal: None, user: str
@@ -645,7 +687,7 @@ class TestTrouble:
     ) -> None:
         lossy()
 
-        async def interrupted(_self: Caller, _call: Call) -> None:
+        async def interrupted(_self: Caller, _call: Call, **_: bool) -> None:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(Caller, "send", interrupted)

@@ -36,7 +36,7 @@ class Scripted(Caller):
         self._answer = answer
         self.asked: list[dict[str, str]] = []
 
-    async def send(self, call: Call) -> Reply:
+    async def send(self, call: Call, *, bodyless: bool = False) -> Reply:
         self.asked.append(dict(call.query))
         return self._answer(dict(call.query))
 

@@ -234,7 +234,15 @@ def test_a_source_that_is_away_is_named_and_everything_works_on(run_api: Api, sh
 
 
 @pytest.mark.parametrize(
-    "address", ["http://example.com/x", "ftp://example.com", "nonsense", "https://a:b@example.com", "https://x/?y=1"]
+    "address",
+    [
+        "http://example.com/x",
+        "ftp://example.com",
+        "nonsense",
+        "https://a:b@example.com",
+        "https://x/?y=1",
+        "https://[::1",
+    ],
 )
 def test_a_source_is_secure_or_on_this_machine(run_api: Api, address: str) -> None:
     caught = run_api("update", "--source", address).exception

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,16 @@ def stories() -> st.SearchStrategy[Story]:
     return st.builds(Story, st.lists(scripts(), min_size=PROCESSES, max_size=PROCESSES), deaths)
 
 
-Flaw = Callable[[Machine], AbstractContextManager[None]]
+Flaw = Callable[[Machine], AbstractContextManager[Any]]
 
 
-def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = nullcontext) -> Arrivals:
+@contextmanager
+def none_at_all(machine: Machine) -> Iterator[None]:
+    """No defect."""
+    yield
+
+
+def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = none_at_all) -> Arrivals:
     """Play a story; what the server saw of all processes."""
 
     async def scenario(folder: Path) -> Arrivals:

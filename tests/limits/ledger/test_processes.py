@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 from clerk_runner.account import out_now
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
@@ -24,19 +27,43 @@ WINDOW = 100
 KEYS = tuple(f"sk_test_{name}" for name in ("first", "second", "third", "fourth"))
 LEDGER_PATIENCE_S = 0.2
 
+SPEND = "from clerk_testing.spender import main; main()"
+FREED_AFTER_SEND = """
+from clerk_limits.ledger.leased import LeasedWindow
+def settle(self, slot, now_s):
+    self._end(slot, self._after_response_s - (now_s - slot.taken_at_s), self._after_response_s)
+LeasedWindow.settle = settle
+"""
+BUCKET_ALONE = """
+from clerk_limits.ledger.leased import LeasedWindow, _Leased
+LeasedWindow.free = lambda self, now_s: 1_000_000
+LeasedWindow.take = lambda self, now_s, amount=1: _Leased(amount, now_s)
+"""
+ENDED_BY_PID = """
+from pathlib import Path
+from clerk_limits.ledger.book import Book
+forget = Book._forget
+def and_the_dead(self, connection, now):
+    forget(self, connection, now)
+    for holder, pid in connection.execute("SELECT id, pid FROM holder").fetchall():
+        if not Path(f"/proc/{pid}").exists():
+            connection.execute("DELETE FROM lease WHERE holder = ?", (holder,))
+Book._forget = and_the_dead
+"""
+
 
 @contextmanager
 def clerk_and_spenders(
-    folder: Path, count: int, *options: str, senders: int = 20
+    folder: Path, count: int, *options: str, flaw: str = ""
 ) -> Iterator[tuple[SimulatedClerk, list[Spender], Callable[..., list[Spender]]]]:
     """A simulator and so many spenders of its whole window, and how to start more with these keys."""
     with ExitStack() as stack:
         clerk = stack.enter_context(simulated_clerk(*(f"--key={key}" for key in KEYS), f"--speed={SPEED}", *options))
         variables = {**clerk.environment, "CLERK_BATCH_SPEED": str(SPEED)}
-        task = Task(state=str(folder), senders=senders, share=1.0)
+        task = Task(state=str(folder), senders=20, share=1.0)
 
         def more(*keys: str) -> list[Spender]:
-            return stack.enter_context(spenders(len(keys), task, variables, keys))
+            return stack.enter_context(spenders(len(keys), task, variables, keys, (sys.executable, "-c", flaw + SPEND)))
 
         yield clerk, more(*KEYS[:count]), more
 
@@ -79,24 +106,8 @@ def names(*numbers: int) -> set[str]:
     return {f"key {number}" for number in numbers}
 
 
-def test_four_processes_share_a_window_fairly_and_two_live_on_when_two_are_killed(tmp_path: Path) -> None:
-    with clerk_and_spenders(tmp_path, 4, "--latency=50-150ms") as (clerk, (first, second, *others), more):
-        fair(spent_meanwhile(clerk, [first, second, *others], 3 * WINDOW), names(1, 2, 3, 4))
-        for one in others:
-            one.kill()
-        # What they held when they died still counts, and nobody takes it because the pid is gone.
-        dead = {one.process.pid for one in others}
-        assert {one.pid for one in out_now(ledger_of(tmp_path)) if one.is_open} >= dead
-        fair(spent_meanwhile(clerk, [first, second], 3 * WINDOW), names(1, 2))
-        newcomers = more(KEYS[2], KEYS[3])
-        fair(spent_meanwhile(clerk, [first, second, *newcomers], 3 * WINDOW), names(1, 2, 3, 4))
-        never_over_the_window(clerk)
-        assert first.end().throttled == second.end().throttled == 0
-        never_over_the_window(clerk)
-
-
 def stopped_between_transactions(one: Spender, ledger: Path) -> None:
-    """Stop a process where it holds no lock of the ledger; a machine that sleeps stops all of them alike."""
+    """Stop a process where it holds no lock of the ledger; a machine that sleeps stops all alike."""
     while True:
         one.signal(signal.SIGSTOP)
         try:
@@ -105,6 +116,36 @@ def stopped_between_transactions(one: Spender, ledger: Path) -> None:
                 return
         except sqlite3.OperationalError:
             one.signal(signal.SIGCONT)
+
+
+def holders(ledger: Path) -> set[int]:
+    """Who has permits that are not settled yet."""
+    return {one.pid for one in out_now(ledger) if one.is_open}
+
+
+def killed_with_calls_under_way(one: Spender, ledger: Path) -> None:
+    """Kill a process in the middle of its work."""
+    stopped_between_transactions(one, ledger)
+    while one.process.pid not in holders(ledger):
+        one.signal(signal.SIGCONT)
+        one.lives()
+        stopped_between_transactions(one, ledger)
+    one.kill()
+
+
+def test_four_processes_share_a_window_fairly_and_two_live_on_when_two_are_killed(tmp_path: Path) -> None:
+    with clerk_and_spenders(tmp_path, 4, "--latency=50-150ms") as (clerk, (first, second, *others), more):
+        fair(spent_meanwhile(clerk, [first, second, *others], 3 * WINDOW), names(1, 2, 3, 4))
+        for one in others:
+            killed_with_calls_under_way(one, ledger_of(tmp_path))
+        fair(spent_meanwhile(clerk, [first, second], 3 * WINDOW), names(1, 2))
+        # What they held when they died still counts, and nobody took it because the pid is gone.
+        assert holders(ledger_of(tmp_path)) >= {one.process.pid for one in others}
+        newcomers = more(KEYS[2], KEYS[3])
+        fair(spent_meanwhile(clerk, [first, second, *newcomers], 3 * WINDOW), names(1, 2, 3, 4))
+        never_over_the_window(clerk)
+        assert first.end().throttled == second.end().throttled == 0
+        never_over_the_window(clerk)
 
 
 def test_a_stopped_process_holds_nobody_up_and_goes_on_where_it_stood(tmp_path: Path) -> None:
@@ -172,3 +213,17 @@ def test_a_ledger_that_is_locked_lost_or_foreign_never_means_that_there_is_no_li
         for one in every:
             assert one.process.wait(60) != 0
         never_over_the_window(clerk)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "network"),
+    [(FREED_AFTER_SEND, "--stall=0.4s/1.3s"), (BUCKET_ALONE, "--latency=5ms"), (ENDED_BY_PID, "--latency=5ms")],
+    ids=["freed after the send", "bucket alone", "ended by pid"],
+)
+def test_the_simulator_sees_a_seeded_defect(tmp_path: Path, flaw: str, network: str) -> None:
+    """The test of the tests: what is counted above would be more, if the software were not right."""
+    with clerk_and_spenders(tmp_path, 3, network, flaw=flaw) as (clerk, (victim, *others), _):
+        spent_meanwhile(clerk, others, 2 * WINDOW)
+        victim.kill()
+        spent_meanwhile(clerk, others, 2 * WINDOW)
+        assert clerk.report()["limits"]["instance"]["worst_window"] > WINDOW

@@ -31,6 +31,8 @@ def test_every_list_is_exported_whole(tmp_path: Path, version: str) -> None:
             expected = 0 if name == "organization_invitations" else 23
             assert (summary.proof is not None and summary.proof.distinct, len(rows)) == (expected, expected), name
             assert len({row["id"] for row in rows}) == expected, name
+            assert summary.proof is not None
+            assert summary.proof.missing == 0, name
 
 
 def test_organizations_that_come_and_go_cost_nobody_else(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from clerk_runner.simulator.faults import Fault, FaultBook
+from clerk_runner.simulator.latency import Latency
 
 
 def fates(book: FaultBook, count: int, method: str = "POST", path: str = "/invitations") -> list[bool]:
@@ -26,7 +27,8 @@ def book(*texts: str, seed: int = 0) -> FaultBook:
         ("PATCH /users/*:409:code=resource_locked:first=2", {"code": "resource_locked", "first": 2}),
         ("POST /x:timeout:every=10:skip=5", {"kind": "timeout", "every": 10, "skip": 5}),
         ("POST /x:timeout-after", {"kind": "timeout"}),
-        ("GET /users/count:slow:by=5s", {"kind": "slow", "by_s": 5.0}),
+        ("GET /users/count:slow:by=5s", {"kind": "slow", "by": Latency("constant", 5.0, 5.0)}),
+        ("GET /users/count:slow:by=0.7-1.4s", {"kind": "slow", "by": Latency("uniform", 0.7, 1.4)}),
     ],
 )
 def test_a_fault_is_read(text: str, expected: dict[str, object]) -> None:
@@ -49,6 +51,7 @@ def test_a_fault_is_read(text: str, expected: dict[str, object]) -> None:
         ("POST /x:503:every=x", "no option"),
         ("POST /x:503:often", "no option"),
         ("POST /x:503:some%", "could not convert"),
+        ("POST /x:slow:by=soon", "no duration"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(text: str, complaint: str) -> None:

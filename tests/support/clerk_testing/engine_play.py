@@ -19,7 +19,6 @@ from clerk_jobs.jobfile import InviteJob, load_job
 from clerk_limits.clock import VirtualClock, run_virtual
 from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
-from clerk_runner.call_size import CallSizes
 from clerk_runner.client import Answered, Attempt, Lost, NotSent
 from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.exchange import Exchange
@@ -178,13 +177,11 @@ class Play:
             gate = Gate(InstanceKind.PRODUCTION, self.limits, clock, jitter=lambda: 0.0)
             client: Any = self.client
             exchange = Exchange(client, gate, clock, log=silent_log())
-            work = self._work()
             self.engine = Engine(
                 journal=self.journal,
                 exchange=exchange,
-                work=work,
+                work=self._work(),
                 payloads=Source(),
-                sizes=CallSizes(work.lanes, gate, InstanceKind.PRODUCTION, self.limits),
                 counts=await self.journal.counts(),
                 options=EngineOptions(**self.options),
                 log=silent_log(),

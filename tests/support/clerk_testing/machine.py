@@ -18,6 +18,7 @@ from clerk_limits.clock import VirtualClock
 from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
 from clerk_limits.ledger import Lender, LenderOptions
+from clerk_limits.ledger.book import Return
 from clerk_limits.ledger.desk import LedgerDesk
 from clerk_limits.ledger.leased import Desk, LeasedWindow
 from clerk_testing.virtual import Arrivals, CallScript, play
@@ -49,13 +50,17 @@ class _Lender(Lender):
     def die(self) -> None:
         """Tell the ledger nothing any more."""
         for desk in self.desks:
-            desk.bring_back = lambda _: None  # type: ignore[method-assign]
+            desk.bring_back = _say_nothing  # type: ignore[method-assign]  # as the dead do
             desk._returns.clear()
             desk._asking.clear()
 
     @property
     def desks(self) -> tuple[LedgerDesk, LedgerDesk]:
         return self._windows, self._quotas
+
+
+def _say_nothing(returned: Return) -> None:
+    """Tell the ledger nothing."""
 
 
 class Process:

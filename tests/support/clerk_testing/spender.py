@@ -2,8 +2,8 @@
 
 It takes part as a command does: the runner's client, account, ledger and gate. Or it stands for what people write
 instead: a token bucket of its own behind a semaphore, or nothing but a repeat after a 429. It is told what to do by one
-JSON object on its command line, prints one line when it may begin, begins when its standard input ends, and prints
-another line when SIGTERM has ended it.
+JSON object on its command line, prints one line when it may begin, begins with the first byte of its standard input,
+and prints another line when SIGTERM, or the end of that input, has ended it: it does not outlive whoever started it.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         state: the state folder whose ledger it shares.
         senders: requests that it would have under way at once.
-        manner: ``gate`` is ours; ``bucket`` is an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429
-            only.
+        manner: ``gate`` is ours; ``bucket`` an ``AsyncLimiter`` of the whole limit; ``repeat`` waits after a 429 only.
         limit: requests in ten seconds, for the bucket.
         share, early_release_s: as in a job file; None for the default.
         path: what it reads.
@@ -78,13 +77,34 @@ Send = Callable[[], Awaitable[None]]
 
 
 async def spend(task: Task) -> Spent:
-    """Spend until SIGTERM."""
-    ended = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
-    return await (_through_the_gate(task, ended) if task.manner == "gate" else _without_it(task, ended))
+    """Spend until told to end."""
+    orders = _Orders()
+    return await (_through_the_gate(task, orders) if task.manner == "gate" else _without_it(task, orders))
 
 
-async def _through_the_gate(task: Task, ended: asyncio.Event) -> Spent:
+class _Orders:
+    """When to begin, and when to end."""
+
+    def __init__(self) -> None:
+        self.begin = asyncio.Event()
+        self.end = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGTERM, self._end)
+        self._loop.add_reader(sys.stdin.fileno(), self._hear)
+
+    def _hear(self) -> None:
+        if os.read(sys.stdin.fileno(), 1):
+            self.begin.set()
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        self._loop.remove_reader(sys.stdin.fileno())
+        self.begin.set()
+        self.end.set()
+
+
+async def _through_the_gate(task: Task, orders: _Orders) -> Spent:
     credentials = discover(os.environ, Path.cwd())
     gate = GateOptions(share=task.share, early_release_s=task.early_release_s, speed=credentials.speed)
     options = AccountOptions(gate=gate, label="spender")
@@ -97,7 +117,7 @@ async def _through_the_gate(task: Task, ended: asyncio.Event) -> Spent:
         async def send() -> None:
             await account.exchange.read(call)
 
-        cpu_s = await _send_until(ended, send, task.senders)
+        cpu_s = await _send_between(orders, send, task.senders)
         exchange = account.exchange
         return Spent(
             requests=exchange.requests,
@@ -107,7 +127,7 @@ async def _through_the_gate(task: Task, ended: asyncio.Event) -> Spent:
         )
 
 
-async def _without_it(task: Task, ended: asyncio.Event) -> Spent:
+async def _without_it(task: Task, orders: _Orders) -> Spent:
     credentials = discover(os.environ, Path.cwd())
     answers: list[int] = []
     bucket = AsyncLimiter(task.limit, PERIOD_S / credentials.speed)
@@ -125,11 +145,11 @@ async def _without_it(task: Task, ended: asyncio.Event) -> Spent:
             if answer.status == 429:
                 await asyncio.sleep(float(answer.headers["Retry-After"]))
 
-        cpu_s = await _send_until(ended, send, task.senders)
+        cpu_s = await _send_between(orders, send, task.senders)
     return Spent(requests=len(answers), throttled=answers.count(429), cpu_s=cpu_s)
 
 
-async def _send_until(ended: asyncio.Event, send: Send, senders: int) -> float:
+async def _send_between(orders: _Orders, send: Send, senders: int) -> float:
     """Let so many senders send over and over until the end; the seconds of CPU that it took."""
 
     async def sender() -> None:
@@ -138,11 +158,11 @@ async def _send_until(ended: asyncio.Event, send: Send, senders: int) -> float:
 
     sys.stdout.write("{}\n")
     sys.stdout.flush()
-    await asyncio.to_thread(sys.stdin.read)
+    await orders.begin.wait()
     begun_s = time.process_time()
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(sender()) for _ in range(senders)]
-        await ended.wait()
+        await orders.end.wait()
         cpu_s = time.process_time() - begun_s
         for task in tasks:
             task.cancel()

@@ -49,7 +49,8 @@ class Spender:
     def begin(self) -> None:
         """Let it begin to send."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
 
     def ready(self) -> None:
         """Wait until it has opened its account."""

@@ -64,7 +64,7 @@ def name_kinds(operation: Operation, inputs: Inputs) -> Inputs:
         raise UsageError(
             f"which kind of metadata is {', '.join(loose)}?",
             code="metadata_kind_missing",
-            hint="\n  ".join([*(line.strip() for line in explain_kinds([])), *(_advice(key) for key in loose)]),
+            hint="\n  ".join([*(line.strip() for line in explain_kinds([])), *(_advice(key, kinds) for key in loose)]),
         )
     click.echo("Metadata has three kinds:", err=True)
     for line in explain_kinds([]):
@@ -87,8 +87,8 @@ def _asked(key: str, kinds: tuple[str, ...]) -> str:
     return kinds[chosen]
 
 
-def _advice(key: str) -> str:
+def _advice(key: str, kinds: tuple[str, ...]) -> str:
     found = recommend(key)
-    if found is None:
-        return f"write --field public_metadata.{key}=…, private_metadata.{key}=… or unsafe_metadata.{key}=…"
+    if found is None or found[0].field not in kinds:
+        return f"write --field {' or '.join(f'{kind}.{key}=…' for kind in kinds)}"
     return f"--field {found[0].field}.{key}=… is recommended: {found[1]}"

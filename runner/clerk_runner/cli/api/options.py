@@ -150,7 +150,9 @@ def _body(options: CallOptions) -> Json:
         raise UsageError(f"{options.file}: {error.strerror}", code="file_unreadable", hint="check the path") from error
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
-        raise _malformed(f"the body is not JSON ({place})", "quote it for the shell") from error
+        given = options.data or ""
+        meant = f"--file {given[1:]} reads a file" if given.startswith("@") else ""
+        raise _malformed(f"the body is not JSON ({place})", meant or "quote it for the shell") from error
     except UnicodeDecodeError as error:
         raise _malformed(f"{where} is not text in UTF-8", "the body is a JSON file") from error
     except RecursionError as error:

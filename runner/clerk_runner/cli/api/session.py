@@ -6,7 +6,7 @@ send.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -22,15 +22,15 @@ from clerk_runner.cli.api.attended import run_attended
 from clerk_runner.cli.api.metadata import name_kinds, stop_metadata_update
 from clerk_runner.cli.api.options import CallOptions, with_fields
 from clerk_runner.cli.api.output import JsonArray, write_json
+from clerk_runner.cli.api.showing import exit_of, say_all, show_failure, show_success
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.text import plain
-from clerk_runner.credentials import DEFAULT_URL, Credentials, discover
+from clerk_runner.credentials import Credentials, address, discover
 from clerk_runner.errors import AccessError, Exit, RunnerError, UsageError
-from clerk_runner.explore.announce import Surroundings, announcement, deletion_id
-from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, success_lines, telling_read
+from clerk_runner.explore.announce import Surroundings, announcement, deletion_id, redacted
+from clerk_runner.explore.answers import SHOWN_ROWS, failure_lines, found_lines, telling_read
 from clerk_runner.explore.calling import Caller, MayHaveHappened, PageRefused, open_caller
 from clerk_runner.explore.code import as_code
-from clerk_runner.explore.paging import more_hint
 from clerk_runner.explore.replacing import loss_lines, read_before
 from clerk_runner.safety import Consent, Scope, require_consent, require_scopes, scope_line
 
@@ -132,8 +132,8 @@ class CallSession:
     def _api_url(self) -> str:
         try:
             return discover(self._environ, Path.cwd()).api_url
-        except RunnerError:
-            return DEFAULT_URL
+        except AccessError:
+            return address(self._environ)
 
     def _refuse_early(self, operation: Operation, inputs: Inputs) -> None:
         if operation.body is not None and operation.body.media_type != "application/json":
@@ -177,7 +177,7 @@ class CallSession:
             return
         shown = {"method": call.method, "url": f"{self._api_url}/v1{call.path}", "query": [list(p) for p in call.query]}
         headers = {"Authorization": "Bearer ***", "Clerk-API-Version": self.catalog.version}
-        write_json({**shown, "headers": headers, "body": call.body})
+        write_json({**shown, "headers": headers, "body": redacted(call.body)})
 
     def _announce(self, operation: Operation, call: Call, *, bypassed: bool) -> None:
         credentials = self.credentials()
@@ -187,10 +187,10 @@ class CallSession:
             api_version=self.catalog.version,
             scopes=scope_line(credentials, bypassed=bypassed),
         )
-        _say(announcement(operation, call, where))
+        say_all(announcement(operation, call, where))
         before = read_before(self.catalog, operation, call)
         if before is not None:
-            _say(loss_lines(before, run_attended(self._read(before)), call))
+            say_all(loss_lines(before, run_attended(self._read(before)), call))
 
     async def _read(self, call: Call) -> Reply:
         async with self._caller(call) as caller:
@@ -207,13 +207,16 @@ class CallSession:
         async with self._caller(call) as caller:
             if (self._options.all_pages or self.every) and operation.list_shape is not None:
                 return await self._walk(caller, operation, call)
+            bodyless = operation.success is None or operation.success.schema is None
             try:
-                reply = await caller.send(call)
+                reply = await caller.send(call, bodyless=bodyless)
             except MayHaveHappened as error:
                 error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
                 raise
             if caller.doubted and not reply.ok:
-                _say(["an answer before this one was lost: perhaps it was done then" + (tells and f"; see: {tells}")])
+                say_all(
+                    ["an answer before this one was lost: perhaps it was done then" + (tells and f"; see: {tells}")]
+                )
             return self._show_reply(operation, call, reply)
 
     def _confirm(self, operation: Operation, call: Call) -> None:
@@ -238,7 +241,7 @@ class CallSession:
         try:
             rows = await anext(pages)
         except PageRefused as error:
-            return self._show_failure(operation, error.reply)
+            return show_failure(operation, error.reply, as_json=self._options.as_json)
         shown, count = rows[:SHOWN_ROWS], len(rows)
         with JsonArray() as array:
             array.extend(rows)
@@ -249,53 +252,34 @@ class CallSession:
                     shown = [*shown, *rows[: SHOWN_ROWS - len(shown)]]
                     count += len(rows)
             except PageRefused as error:
-                _say(failure_lines(operation, error.reply))
-                return _exit_of(error.reply)
+                say_all(failure_lines(operation, error.reply))
+                return exit_of(error.reply)
             except RunnerError as error:
-                _say(filter(None, (str(error), error.hint)))
+                say_all(filter(None, (str(error), error.hint)))
                 return error.exit
         self.answer = shown
-        _say(found_lines(operation, shown, count))
+        say_all(found_lines(operation, shown, count))
         return Exit.DONE
 
     def _show_reply(self, operation: Operation, call: Call, reply: Reply) -> int:
         if not reply.ok:
-            return self._show_failure(operation, reply)
+            return show_failure(operation, reply, as_json=self._options.as_json)
         self.answer = reply.value
-        _say(success_lines(operation, call, reply.value))
-        if self.quiet:
-            return Exit.DONE
-        if reply.value is None and reply.status != 204 and operation.success and operation.success.schema:
-            _say(["the body of the answer could not be read; what was asked for has happened"])
-        if reply.value is not None:
-            write_json(reply.value)
-        rows = operation.list_shape.rows(reply.value) if operation.list_shape is not None else None
-        if rows is not None and (hint := more_hint(operation, call, len(rows))):
-            click.echo(hint, err=True)
+        show_success(operation, call, reply, quiet=self.quiet)
         return Exit.DONE
-
-    def _show_failure(self, operation: Operation, reply: Reply) -> Exit:
-        code = _exit_of(reply)
-        if self._options.as_json:
-            facts = {"exit": code, "status": reply.status, "code": reply.code, "trace_id": reply.trace_id}
-            message = "; ".join(problem.message for problem in reply.problems)
-            write_json({"error": {**facts, "message": message, "hint": [*failure_lines(operation, reply)][-1]}})
-        else:
-            _say(failure_lines(operation, reply))
-        return code
-
-
-def _say(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(plain(line), err=True)
 
 
 def refusal(operation: Operation, error: CallRefusedError) -> UsageError:
     """A call that does not fit its documents, as an error that names every fault on a line of its own."""
     advice = f"clerk-batch api show {operation.operation_id}"
-    lines = [*map(str, error.findings[:MAX_FINDINGS]), advice]
+    lines = [*map(str, error.findings[:MAX_FINDINGS])]
     if len(error.findings) > MAX_FINDINGS:
-        lines.insert(-1, f"... and {len(error.findings) - MAX_FINDINGS} more")
+        lines.append(f"... and {len(error.findings) - MAX_FINDINGS} more")
+    ways = {"path": "-p NAME=VALUE", "query": "--query NAME=VALUE", "body": "--field NAME=VALUE or all of it with -d"}
+    lacking = dict.fromkeys(ways[finding.place] for finding in error.findings if finding.code == "missing")
+    if lacking:
+        lines.append(f"give what is missing with {', '.join(lacking)}")
+    lines.append(advice)
     return UsageError(f"{operation} cannot be called like this", code="call_refused", hint="\n  ".join(lines))
 
 
@@ -304,7 +288,3 @@ def needed_scopes(operation: Operation) -> tuple[Scope, ...]:
     if operation.method == "GET":
         return ()
     return ("write", "delete") if operation.method == "DELETE" else ("write",)
-
-
-def _exit_of(reply: Reply) -> Exit:
-    return Exit.ACCESS if reply.status == 401 else Exit.SOME_FAILED

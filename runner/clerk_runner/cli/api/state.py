@@ -17,7 +17,7 @@ __all__ = ["ApiState"]
 
 
 def _home() -> Path:
-    from clerk_runner.credentials import state_home  # noqa: PLC0415 (heavy, and a help text needs no folder)
+    from clerk_runner.home import state_home  # noqa: PLC0415 (a help text needs no folder)
 
     return state_home(os.environ)
 
