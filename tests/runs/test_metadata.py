@@ -304,6 +304,7 @@ def test_what_cannot_be_taken_back_says_so(start: Any) -> None:
     assert write(workplace).code == 0
     ended = undo(workplace)
     assert (ended.code, ended.json["error"]["code"]) == (2, "no_undo")
-    workplace.write("job.yaml", 'name: i\nkind: invite\nsource: rows.csv\nemail: "{plan}@example.com"\n')
+    job = 'name: o\nkind: operation\noperation: BanUser\nsource: rows.csv\npath: {user_id: "{user_id}"}\n'
+    workplace.write("job.yaml", job)
     assert write(workplace).code == 0
     assert undo(workplace).json["error"]["code"] == "no_undo"
