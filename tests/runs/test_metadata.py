@@ -363,3 +363,14 @@ def test_a_run_leaves_when_its_operation_is_closed_for_long(start: Any) -> None:
     assert (ended.code, ended.json["state"]) == (5, "waiting"), ended.err
     assert ended.json["items"]["pending"] + ended.json["items"]["done"] == 20
     assert ended.json["items"]["unresolved"] == 0
+
+
+def test_what_fails_for_longer_than_a_repeat_may_take_is_read_again_before_it_is_sent_again(start: Any) -> None:
+    workplace, clerk = start("--users=4", "--fail=PATCH *:500-before:first=60")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "pro", 1) for user_id in ids])
+    ended = write(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 4, "done": 4}), ended.err
+    with closing(sqlite3.connect(workplace.only_run() / "run.db")) as db:
+        assert db.execute("SELECT max(doubts) FROM item").fetchone()[0] >= 1
+    assert writes(clerk) == dict.fromkeys(ids, 1)
