@@ -120,12 +120,15 @@ class Exchange:
         except LedgerError as error:
             raise ledger_stop(error) from error
 
-    async def read(self, call: Call, *, judge: bool = True, permit: Permit | None = None) -> Reply:
+    async def read(
+        self, call: Call, *, judge: bool = True, permit: Permit | None = None, tells_429: bool = False
+    ) -> Reply:
         """Send a READ or IDEMPOTENT call until a definite answer comes; a refusal is an answer.
 
         Args:
             judge: whether an answer that no other call could better (key, plan, version) ends the run.
             permit: of the first attempt, where it was taken before.
+            tells_429: whether a 429 is an answer as long as nothing can have happened; else it is waited for.
 
         Raises:
             RunnerError: the run has to stop (key, plan, version, Clerk unreachable).
@@ -152,6 +155,8 @@ class Exchange:
             if self.stop is not None:
                 raise self.stop
             if isinstance(attempt, Answered) and attempt.reply.status == 429:
+                if tells_429 and failing_since is None:
+                    return attempt.reply
                 continue
             if failing_since is None and (call.safety is Safety.READ or not isinstance(attempt, NotSent)):
                 failing_since = sent_at
@@ -227,13 +232,15 @@ class Exchange:
     async def repeated(self, call: Call, permit: Permit) -> Sent:
         """Send an IDEMPOTENT call, the first time under a permit that was taken before, and repeat it for a minute.
 
-        As ``once`` it never raises for the network's sake; ``lost`` says that it may have happened all the same.
+        As ``once`` it never raises for the network's sake; a first 429 is told, as the wait for the next permit is the
+        caller's; ``lost`` says that it may have happened all the same.
         """
         assert call.safety is Safety.IDEMPOTENT
         try:
-            return Sent("answered", await self.read(call, judge=False, permit=permit))
+            reply = await self.read(call, judge=False, permit=permit, tells_429=True)
         except RunnerError as error:
             return Sent("lost", reason=error.message)
+        return Sent("throttled" if reply.status == 429 else "answered", reply)
 
     async def pause(self, tries: int) -> None:
         """Wait before another try: uniform between 0 and min(30, 0.5 · 2^tries) seconds, ``tries`` from 1."""

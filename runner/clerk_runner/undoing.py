@@ -3,8 +3,8 @@
 ::
 
     runs/<id>/undo/           0700, everything in it 0600
-        job.yaml              kind: undo
-        changes.jsonl         one line for each subject that the run wrote, or may have written
+        job.yaml              kind: undo; of invitations kind: operation, which revokes them
+        changes.jsonl         one line for each subject that the run wrote, or may have written, or each invitation
 
 An undo is a run like any other, with a plan, a journal and a resume; the files are made anew from the journal whenever
 it is asked for, the same bytes from the same journal.
@@ -12,11 +12,15 @@ it is asked for, the same bytes from the same journal.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from clerk_jobs.jobfile import Job, MetadataJob, UndoJob, load_job
+from clerk_jobs.call import State
+from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, UndoJob, load_job
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.images import changes_of, has_images
@@ -26,8 +30,11 @@ from clerk_runner.writer import create_private
 __all__ = ["write_undo"]
 
 
-def write_undo(run: RunFolder) -> Path:
+def write_undo(run: RunFolder, *, force: bool) -> Path:
     """Write the undo of a run; returns its job file.
+
+    Args:
+        force: put old values back even where somebody changed them since.
 
     Raises:
         RunHeldError: the run is still at work.
@@ -39,53 +46,83 @@ def write_undo(run: RunFolder) -> Path:
             f"run {run.id} is at work in another process", code="held", hint="wait for it to end, or end it first"
         )
     job = load_job(Path(facts.job_file), facts.overrides, allow_outside=facts.allow_outside)
-    if not isinstance(job, MetadataJob | UndoJob):
-        raise UsageError(
-            f"a run of kind {facts.kind} cannot be taken back",
-            code="no_undo",
-            hint="only kind: metadata keeps what was",
-        )
+    match job:
+        case MetadataJob() | UndoJob():
+            does: dict[str, Any] = {"kind": "undo", "target": job.target, "force": force}
+            lines = _changes
+        case InviteJob():
+            does = _revocation(organizations=job.organization is not None)
+            lines = _invitations
+        case _:
+            raise UsageError(
+                f"a run of kind {facts.kind} cannot be taken back",
+                code="no_undo",
+                hint="metadata can be put back, and invitations revoked",
+            )
     folder = run.path / "undo"
     folder.mkdir(mode=0o700, exist_ok=True)
-    _write_changes(run, folder / "changes.jsonl")
-    write_private(folder / "job.yaml", _job_file(run.id, job).encode())
+    _write_lines(run, folder / "changes.jsonl", lines)
+    write_private(folder / "job.yaml", _job_file(run.id, job, does).encode())
     return folder / "job.yaml"
 
 
-def _job_file(run_id: str, job: MetadataJob | UndoJob) -> str:
-    lines = {
-        "name": f"undo {run_id}",
-        "kind": "undo",
-        "source": "changes.jsonl",
-        "target": job.target,
-        "api_version": job.api_version,
+def _revocation(*, organizations: bool) -> dict[str, Any]:
+    path = {"invitation_id": "{id}"}
+    if organizations:
+        path["organization_id"] = "{organization}"
+    return {
+        "kind": "operation",
+        "operation": "RevokeOrganizationInvitation" if organizations else "RevokeInvitation",
+        "path": path,
+        **({"body": {}} if organizations else {}),
     }
-    share = "" if job.limits.share is None else f"limits: {{share: {job.limits.share}}}\n"
-    return "".join(f"{name}: {orjson.dumps(value).decode()}\n" for name, value in lines.items()) + share + _guard(job)
 
 
-def _guard(job: Job) -> str:
-    return "" if job.instance is None else f"instance: {job.instance}\n"
+def _job_file(run_id: str, job: Job, does: Mapping[str, Any]) -> str:
+    """A job file, each value in JSON, which is YAML too."""
+    facts = {"name": f"undo {run_id}", **does, "source": "changes.jsonl", "api_version": job.api_version}
+    if job.instance is not None:
+        facts["instance"] = job.instance
+    if job.limits.share is not None:
+        facts["limits"] = {"share": job.limits.share}
+    return "".join(f"{name}: {orjson.dumps(value).decode()}\n" for name, value in facts.items())
 
 
-def _write_changes(run: RunFolder, path: Path) -> None:
-    """One line for each subject, in the order of their ids."""
+def _changes(reader: sqlite3.Connection, run_id: str) -> Iterator[bytes]:
+    """What a metadata run changed, one line for each subject, in the order of their ids."""
+    if not has_images(reader):
+        raise UsageError(f"run {run_id} has written nothing", code="nothing_to_undo")
+    for subject, changes in changes_of(reader):
+        if changes is None:
+            raise UsageError(
+                f"run {run_id} kept no old values: its job says undo: false",
+                code="no_undo",
+                hint="leave undo: true in the job file for runs that may have to be taken back",
+            )
+        yield b'{"id":%b,"changes":%b}\n' % (orjson.dumps(subject), changes)
+
+
+def _invitations(reader: sqlite3.Connection, run_id: str) -> Iterator[bytes]:  # noqa: ARG001  needs no message
+    """The invitations that a run made, in the order of its input; one whose id Clerk never told will fail."""
+    query = (
+        "SELECT coalesce(item.resource, ''), grp.name FROM item JOIN grp ON grp.id = item.grp "
+        "WHERE item.state = ? ORDER BY item.seq"
+    )
+    for invitation, organization in reader.execute(query, (State.DONE,)):
+        yield orjson.dumps({"id": invitation, "organization": organization}) + b"\n"
+
+
+def _write_lines(run: RunFolder, path: Path, lines: Callable[[sqlite3.Connection, str], Iterator[bytes]]) -> None:
+    """Write the input of an undo, whole or not at all."""
+    if run.state() == "planned":
+        raise UsageError(f"run {run.id} has written nothing", code="nothing_to_undo")
     temporary = path.with_name(f".{path.name}.partial")
     temporary.unlink(missing_ok=True)
     create_private(temporary)
     reader = open_reader(run.journal_path)
     try:
-        if run.state() == "planned" or not has_images(reader):
-            raise UsageError(f"run {run.id} has written nothing", code="nothing_to_undo")
         with temporary.open("wb") as file:
-            for subject, changes in changes_of(reader):
-                if changes is None:
-                    raise UsageError(
-                        f"run {run.id} kept no old values: its job says undo: false",
-                        code="no_undo",
-                        hint="leave undo: true in the job file for runs that may have to be taken back",
-                    )
-                file.write(b'{"id":%b,"changes":%b}\n' % (orjson.dumps(subject), changes))
+            file.writelines(lines(reader, run.id))
         temporary.replace(path)
     finally:
         reader.close()

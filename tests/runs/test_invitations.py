@@ -329,3 +329,30 @@ def test_a_changed_file_of_an_unfinished_run_is_refused_and_can_be_accepted(star
     assert accepted.code == 5, accepted.err
     assert items(accepted) == {"total": 331, "done": SENT, "pending": 331 - SENT}
     assert {address: count for address, count in effects(clerk).items() if count != 1} == {}
+
+
+def test_an_undo_revokes_what_is_still_pending(start: Any) -> None:
+    workplace, clerk = start()
+    prepare(workplace, people(12))
+    first = invite(workplace)
+    assert items(first) == {"total": 12, "done": 12}
+    pending = clerk.perform("GET", "/invitations?limit=100&status=pending")
+    clerk.perform("POST", f"/invitations/{pending[0]['id']}/revoke")
+    undone = workplace.run("undo", "last", "--yes", "--json")
+    assert (undone.code, items(undone)) == (0, {"total": 12, "done": 12}), undone.err
+    assert undone.json["parent"] == first.json["run"]
+    assert clerk.perform("GET", "/invitations?limit=100&status=pending") == []
+    assert effects(clerk, "RevokeInvitation") == {one["id"]: 1 for one in pending[1:]}
+
+
+def test_an_undo_revokes_the_invitations_of_organizations(start: Any) -> None:
+    workplace, clerk = start("--organizations=2")
+    organizations = [one["id"] for one in clerk.perform("GET", "/organizations?limit=10")["data"]]
+    rows = "".join(f"a{number}@example.com,{one}\n" for number, one in enumerate(organizations))
+    workplace.write("team.csv", "email,org\n" + rows)
+    workplace.write("job.yaml", ORGANIZATION_JOB)
+    assert items(invite(workplace)) == {"total": 2, "done": 2}
+    undone = workplace.run("undo", "last", "--yes", "--json")
+    assert (undone.code, items(undone)) == (0, {"total": 2, "done": 2}), undone.err
+    for one in organizations:
+        assert clerk.perform("GET", f"/organizations/{one}/invitations?status=pending")["data"] == []

@@ -304,6 +304,73 @@ def test_what_cannot_be_taken_back_says_so(start: Any) -> None:
     assert write(workplace).code == 0
     ended = undo(workplace)
     assert (ended.code, ended.json["error"]["code"]) == (2, "no_undo")
-    workplace.write("job.yaml", 'name: i\nkind: invite\nsource: rows.csv\nemail: "{plan}@example.com"\n')
+    job = 'name: o\nkind: operation\noperation: BanUser\nsource: rows.csv\npath: {user_id: "{user_id}"}\n'
+    workplace.write("job.yaml", job)
     assert write(workplace).code == 0
     assert undo(workplace).json["error"]["code"] == "no_undo"
+
+
+def begun(workplace: Workplace, clerk: SimulatedClerk, least: int) -> subprocess.Popen[str]:
+    """A run that has written so often; the test ends it."""
+    process = workplace.start("run", "job.yaml", "--yes", "--json")
+    while sum(writes(clerk).values()) < least and process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    assert process.poll() is None, process.communicate()
+    return process
+
+
+def test_an_input_that_changed_is_compared_anew_and_an_undo_still_knows_the_start(start: Any) -> None:
+    workplace, clerk = start("--users=150", "--latency=0.3s", key="sk_test_tests")
+    before = {user["id"]: user["public_metadata"] for user in users(clerk)}
+    prepare(workplace, [(user_id, "pro", 1) for user_id in before])
+    process = begun(workplace, clerk, 20)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    prepare(workplace, [(user_id, "team", 1) for user_id in list(before)[10:]])
+    refused = write(workplace)
+    assert (refused.code, refused.json["error"]["code"]) == (2, "run_differs")
+    ended = write(workplace, "--accept-changes")
+    assert (ended.code, ended.json["items"]["total"]) == (0, 140), ended.err
+    plans = {user["id"]: user["public_metadata"].get("plan") for user in users(clerk)}
+    assert {plans[user_id] for user_id in list(before)[10:]} == {"team"}
+    undone = undo(workplace)
+    assert undone.code == 0, undone.out
+    assert {user["id"]: user["public_metadata"] for user in users(clerk)} == before
+
+
+def test_an_interrupted_run_ends_its_calls_and_goes_on(start: Any) -> None:
+    workplace, clerk = start("--users=150", "--latency=0.3s", key="sk_test_tests")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "pro", 1) for user_id in ids])
+    process = begun(workplace, clerk, 5)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    assert process.returncode == 130
+    left = json.loads(out)["items"]
+    assert left["pending"] > 0
+    assert (left["unresolved"], left["failed"]) == (0, 0)
+    assert left["done"] == len(writes(clerk))
+    ended = write(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 150, "done": 150})
+    assert set(writes(clerk).values()) == {1}
+
+
+def test_a_run_leaves_when_its_operation_is_closed_for_long(start: Any) -> None:
+    workplace, clerk = start("--users=20", "--fail=PATCH *:429:retry=600:first=1", key="sk_test_tests")
+    prepare(workplace, [(user["id"], "pro", 1) for user in users(clerk)])
+    ended = write(workplace, "--max-wait", "5s")
+    assert (ended.code, ended.json["state"]) == (5, "waiting"), ended.err
+    assert ended.json["items"]["pending"] + ended.json["items"]["done"] == 20
+    assert ended.json["items"]["unresolved"] == 0
+
+
+def test_what_fails_for_longer_than_a_repeat_may_take_is_read_again_before_it_is_sent_again(start: Any) -> None:
+    workplace, clerk = start("--users=4", "--fail=PATCH *:500-before:first=60")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(user_id, "pro", 1) for user_id in ids])
+    ended = write(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 4, "done": 4}), ended.err
+    with closing(sqlite3.connect(workplace.only_run() / "run.db")) as db:
+        assert db.execute("SELECT max(doubts) FROM item").fetchone()[0] >= 1
+    assert writes(clerk) == dict.fromkeys(ids, 1)

@@ -155,7 +155,8 @@ def _read_batch(
             yield from _read_batch(target, group, by, batch[:middle], plain, found)
             yield from _read_batch(target, group, by, batch[middle:], plain, found)
             return
-        found[match_key(by, plain[batch[0][1]])] = reply
+        for _, value in batch:
+            found[match_key(by, plain[value])] = reply
         return
     for row in reply.rows(f"{target.noun}s"):
         current = _current(target, group, row, reply)

@@ -19,7 +19,8 @@ __all__ = ["undo"]
 def undo(run_id: str, **options: Any) -> int:
     """Put back what RUN changed, where nobody changed it since.
 
-    RUN is the id of a run of kind metadata, a unique beginning of it, or "last". Values that somebody else
+    RUN is the id of a run of metadata or invitations, a unique beginning of it, or "last". Invitations that are
+    still pending are revoked; their e-mails are out. Of metadata, values that somebody else
     changed since are listed as conflicts and stay; --force writes them too. The undo is a run of its own: it is
     shown first, can be resumed, and can be taken back itself.
     """

@@ -119,8 +119,7 @@ def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
 def work_on_undo(word: str, options: WorkOptions) -> int:
     """Take a run back, by a run of its own; returns the exit code."""
     run = StateFolder(state_home(os.environ)).find(word)
-    overrides = (*options.overrides, *(("force=true",) if options.force else ()))
-    return work(write_undo(run), None, replace(options, overrides=overrides), parent=run.id)
+    return work(write_undo(run, force=options.force), None, options, parent=run.id)
 
 
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
