@@ -150,10 +150,12 @@ def _credentials(key: SecretKey, found: _Found, environ: Mapping[str, str]) -> C
 def address(*places: Mapping[str, str]) -> str:
     """The address that the first of some variables names, Clerk's own where none does.
 
+    One that is set and empty is refused: a rehearsal whose address got lost must not end at the real Clerk.
+
     Raises:
         UsageError: it is neither https nor loopback.
     """
-    named = (value for values in places for name in URL_NAMES if (value := values.get(name)))
+    named = (values[name] for values in places for name in URL_NAMES if name in values)
     return _checked_url(next(named, DEFAULT_URL))
 
 
@@ -168,7 +170,7 @@ def _checked_url(text: str) -> str:
     # Host and port in plain characters: no user, no blanks, no backslash that some readers take for a slash.
     if not known or parts.scheme not in ("https", "http") or not re.fullmatch(r"[A-Za-z0-9.\-:\[\]]+", parts.netloc):
         raise UsageError(
-            "CLERK_API_URL is not an address such as https://api.clerk.com",
+            f"CLERK_API_URL is {'not an address such as' if text.strip() else 'set and empty, instead of'} {DEFAULT_URL}",
             code="url_malformed",
             hint="mend or unset it",
         )

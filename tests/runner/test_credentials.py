@@ -178,6 +178,8 @@ def test_addresses(home: Path, text: str, url: str) -> None:
         ("http://api.clerk.com", "url_insecure"),
         ("http://127.0.0.1.thief.example", "url_insecure"),
         ("http://0.0.0.0:80", "url_insecure"),
+        ("", "url_malformed"),
+        ("  ", "url_malformed"),
         ("ftp://127.0.0.1", "url_malformed"),
         ("api.clerk.com", "url_malformed"),
         ("https://", "url_malformed"),
