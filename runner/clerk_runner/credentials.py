@@ -169,8 +169,9 @@ def _checked_url(text: str) -> str:
     known = parts.path.rstrip("/") in ("", "/v1") and not parts.query and not parts.fragment
     # Host and port in plain characters: no user, no blanks, no backslash that some readers take for a slash.
     if not known or parts.scheme not in ("https", "http") or not re.fullmatch(r"[A-Za-z0-9.\-:\[\]]+", parts.netloc):
+        fault = "not an address such as" if text.strip() else "set and empty, instead of"
         raise UsageError(
-            f"CLERK_API_URL is {'not an address such as' if text.strip() else 'set and empty, instead of'} {DEFAULT_URL}",
+            f"CLERK_API_URL is {fault} {DEFAULT_URL}",
             code="url_malformed",
             hint="mend or unset it",
         )
