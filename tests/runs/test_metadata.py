@@ -374,3 +374,14 @@ def test_what_fails_for_longer_than_a_repeat_may_take_is_read_again_before_it_is
     with closing(sqlite3.connect(workplace.only_run() / "run.db")) as db:
         assert db.execute("SELECT max(doubts) FROM item").fetchone()[0] >= 1
     assert writes(clerk) == dict.fromkeys(ids, 1)
+
+
+def test_rows_of_one_subject_count_once_against_the_limits_of_the_job(start: Any) -> None:
+    workplace, clerk = start("--users=2")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(ids[0], "pro", 1), (ids[0], "team", 2), (ids[1], "pro", 3)], JOB + "limits: {per_hour: 1}\n")
+    ended = write(workplace, "--max-wait", "1s")
+    assert (ended.code, items(ended)) == (5, {"total": 3, "done": 2, "pending": 1}), ended.err
+    assert writes(clerk) == {ids[0]: 1}
+    found = {user["id"]: user["public_metadata"] for user in users(clerk)}
+    assert (found[ids[0]]["plan"], found[ids[0]]["seats"]) == ("team", 2)
