@@ -138,6 +138,9 @@ def test_a_field_that_would_be_too_large_fails_in_the_plan(start: Any) -> None:
     assert items(plan) == {"total": 2, "failed": 1, "pending": 1}
     assert items(write(workplace)) == {"total": 2, "done": 1, "failed": 1}
     assert writes(clerk) == {ids[1]: 1}
+    told = "keep less in this kind of metadata"
+    assert told in workplace.run("runs", "show", "last").out
+    assert told in workplace.run("run", "job.yaml", "--yes").out
 
 
 def test_organizations_and_memberships_too(start: Any) -> None:
