@@ -66,9 +66,10 @@ check: lint types layers test ## all that CI runs
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
-bench: $(DEVELOP) ## run the benchmarks (half an hour) and write tests/benchmarks/RESULTS.md
+bench: $(DEVELOP) ## run the benchmarks (half an hour) and write tests/benchmarks/RESULTS.md and EXPORTS.md
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/limits.py $(ARGS)
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/exports.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage .coverage.*

@@ -16,6 +16,7 @@ import asyncio
 import email.utils
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -35,6 +36,9 @@ DEADLINE_S = 60.0
 
 CONNECT_S = 20.0
 MAX_BODY = 64 * 1024 * 1024
+LARGE_BODY = 256 * 1024
+LARGE_BODIES = 24
+"""Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
 MAX_DATE_OFFSET_S = 86_400.0
 MAX_CODE, MAX_MESSAGE = 100, 500
 """Characters of an error that are kept."""
@@ -112,6 +116,7 @@ class Client:
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES), repr=False)
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
@@ -182,9 +187,11 @@ class Client:
         is_json = "json" in response.headers.get("Content-Type", "").lower()
         trace_id = response.headers.get("cf-ray") or None
         try:
-            body = await _bounded(response)
-            read = decode if 200 <= status < 300 else orjson.loads
-            value = read(body) if body and is_json else None
+            size = response.content_length
+            async with self._large if size is None or size > LARGE_BODY else nullcontext():
+                body = await _bounded(response)
+                read = decode if 200 <= status < 300 else orjson.loads
+                value = read(body) if body and is_json else None
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             # A success whose status arrived has happened, whatever became of its body; a refusal has to be whole.
             if 200 <= status < 300 and is_json:

@@ -5,12 +5,12 @@ The simulator counts what arrives. Nothing here depends on how fast the machine 
 
 from __future__ import annotations
 
-import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from clerk_testing.commands import Ended, write_people
+from clerk_testing.commands import Ended, Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk
 
 EXPORT = """\
@@ -34,6 +34,22 @@ COLD_HOUR = 22 * 10 + 90 - 2 * 5
 LIST = "GET /organizations"
 
 
+@contextmanager
+def started(workplace: Workplace, *commands: str) -> Iterator[list[subprocess.Popen[str]]]:
+    """Commands that run; whatever happens, they do not outlive the block."""
+    every: list[subprocess.Popen[str]] = []
+    try:
+        every += (workplace.start(*command.split()) for command in commands)
+        yield every
+    finally:
+        for process in every:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+
 def wait_until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> None:
     """Wait for something while a command runs, which must not end before."""
     while not reached():
@@ -41,7 +57,7 @@ def wait_until(process: subprocess.Popen[str], reached: Callable[[], bool]) -> N
             process.wait(0.05)
         except subprocess.TimeoutExpired:
             continue
-        raise AssertionError(f"the command ended before: {process.communicate()}")
+        raise AssertionError(f"the command ended before: exit {process.returncode}")
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
@@ -55,13 +71,12 @@ def requests(clerk: SimulatedClerk, operation: str) -> int:
 
 def test_jobs_and_single_calls_together_keep_within_the_share(start: Any) -> None:
     workplace, clerk = start("--users=1500", "--user-quota=2000", key="sk_test_shared", CLERK_BATCH_SPEED="5")
-    jobs = []
     for name in ("one", "two"):
         workplace.write(f"{name}.yaml", EXPORT.format(name=name))
-        jobs.append(workplace.start("run", f"{name}.yaml", "--json"))
-    wait_until(jobs[0], lambda: requests(clerk, "GET /users") > 0)
-    calls = [workplace.run("api", "call", "GET", "/users/count", "--json") for _ in range(3)]
-    every = [ended(job) for job in jobs]
+    with started(workplace, "run one.yaml --json", "run two.yaml --json") as jobs:
+        wait_until(jobs[0], lambda: requests(clerk, "GET /users") > 0)
+        calls = [workplace.run("api", "call", "GET", "/users/count", "--json") for _ in range(3)]
+        every = [ended(job) for job in jobs]
     assert [one.code for one in every + calls] == [0] * 5, [one.err for one in every + calls]
     report = clerk.report()
     assert report["throttled"] == 0
@@ -87,23 +102,14 @@ def test_two_invitation_jobs_share_the_quotas_however_often_they_are_killed(star
         write_people(workplace.folder / f"{name}.csv", (f"{name}{number}@example.com" for number in range(400)))
         workplace.write(f"{name}.yaml", INVITE.format(name=name))
 
-    def run(name: str, *more: str) -> subprocess.Popen[str]:
-        command = ("run", f"{name}.yaml", "--yes", "--json", *more)
-        process: subprocess.Popen[str] = workplace.start(*command, measured=False)
-        return process
-
-    first, second = run("one"), run("two")
-    wait_until(first, lambda: invited(clerk) >= 100)
-    first.send_signal(signal.SIGKILL)
-    second.send_signal(signal.SIGKILL)
-    for killed in (first, second):
-        ended(killed)
+    with started(workplace, *(f"run {name}.yaml --yes --json" for name in ("one", "two"))) as both:
+        wait_until(both[0], lambda: invited(clerk) >= 100)
     within_the_quotas(clerk)
     # A job that leaves early takes what is left of the hour; run again, it finds that nothing is.
     for _ in range(2):
-        both = [run(name, "--max-wait", "2s") for name in ("one", "two")]
-        codes = [ended(process).code for process in both]
-        assert codes == [5, 5]
+        commands = (f"run {name}.yaml --yes --json --max-wait 2s" for name in ("one", "two"))
+        with started(workplace, *commands) as both:
+            assert [ended(process).code for process in both] == [5, 5]
         within_the_quotas(clerk)
     # All but what the kills left in doubt, one call of either lane a job; and nobody was invited twice.
     assert invited(clerk) >= COLD_HOUR - 2 * 11

@@ -113,13 +113,14 @@ def _plan_lines(plan: ExportPlan) -> Iterator[str]:
     yield f"  key        {credentials.key.kind} key from {credentials.found_in}; reading needs no scope"
     columns = f", {count(len(form.columns), 'column')}" if form.columns else ""
     yield f"  output     {plan.target} ({form.format}{f' as {form.packing}' if form.packing else ''}{columns})"
-    if plan.rows is None or plan.pages is None or plan.ends_s is None:
-        yield "  rows       not known: " + (
-            "Clerk does not count this list" if plan.requests else "Clerk was not asked"
-        )
-    else:
+    if plan.parents is not None:
+        yield f"  below      {plan.parents:,} {job.for_each}, whose lists are counted as they come"
+    elif plan.rows is not None:
         yield f"  rows       {'at most ' if plan.at_most else ''}{plan.rows:,} now"
-        yield f"  calls      about {plan.pages:,} {plan.request.operation}"
+    else:
+        yield f"  rows       not known: Clerk {'does not count this list' if plan.requests else 'was not asked'}"
+    if plan.pages is not None and plan.ends_s is not None:
+        yield f"  calls      {'at least' if plan.parents is not None else 'about'} {plan.pages:,} requests for pages"
         yield f"  time       {duration(plan.ends_s)}, done about {clock_time(time.time() + plan.ends_s)}"
     yield from (f"  limit      {line}" for line in plan.limits)
     yield "  nothing is changed at Clerk: an export only reads"

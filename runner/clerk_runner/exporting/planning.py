@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from clerk_jobs.export.lists import call_of, is_sliced, with_total
+from clerk_jobs.catalog import Operation
+from clerk_jobs.export.lists import call_of, find_list, is_sliced, with_total
 from clerk_jobs.export.page import Page, parse_page
 from clerk_jobs.export.part import OVERLAP
 from clerk_limits.clock import LoopClock, VirtualClock, run_virtual
@@ -38,9 +39,10 @@ class ExportPlan:
     """What a run would do.
 
     Attributes:
-        rows: how many it will find; None where nobody was asked, or the list does not say.
-        at_most: whether filters make it fewer.
-        pages: requests for pages; None where the rows are not known.
+        rows: how many it will find; None where nobody was asked, where the list does not say, or with ``for_each``.
+        at_most: whether filters make it fewer, or only changes are asked for.
+        parents: how many lists there are with ``for_each``; None without it, or where nobody was asked.
+        pages: requests for pages, with ``for_each`` at least; None where neither rows nor parents are known.
         ends_s: seconds from the start to the last answer; None where the rows are not known.
         requests: reads that the plan itself sent.
     """
@@ -49,6 +51,7 @@ class ExportPlan:
     target: Path
     rows: int | None
     at_most: bool
+    parents: int | None
     pages: int | None
     ends_s: float | None
     limits: list[str]
@@ -93,7 +96,9 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
         require_free(target, request.state, job.name, force=request.force)
     clock = LoopClock()
     gate = Gate(request.credentials.key.kind, request.gate_options, clock)
-    rows, requests, latency_s = None, 0, DEFAULT_LATENCY_S
+    found, requests, latency_s = None, 0, DEFAULT_LATENCY_S
+    # With for_each only the parents can be counted: what is below them, their own lists say one by one.
+    counted = request.operation if job.for_each is None else find_list(job.for_each, job.api_version)
     if not offline:
         options = AccountOptions(gate=request.gate_options, label=f"plan of {job.name}")
         async with (
@@ -101,15 +106,16 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
             open_account(client, request.state, clock, options) as account,
         ):
             exchange = account.exchange
-            rows = await _count(request, exchange)
+            found = await _count(counted, job.where if job.for_each is None else (), exchange)
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
-    pages = None if rows is None else _pages(request, rows)
+    pages = None if found is None else _pages(request, counted, found)
     ends_s = None if pages is None else await asyncio.to_thread(_ends_s, request, pages, latency_s)
     return ExportPlan(
         request=request,
         target=target,
-        rows=rows,
-        at_most=is_sliced(request.operation) and bool(job.where),
+        rows=found if job.for_each is None else None,
+        at_most=(is_sliced(request.operation) and bool(job.where)) or job.incremental is not None,
+        parents=None if job.for_each is None else found,
         pages=pages,
         ends_s=ends_s,
         limits=gate.describe({"instance"}),
@@ -118,18 +124,17 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
     )
 
 
-async def _count(request: ExportRequest, exchange: Exchange) -> int | None:
+async def _count(operation: Operation, where: tuple[tuple[str, str], ...], exchange: Exchange) -> int | None:
     """How many rows there are: the total of users, or what the list itself says beside its first row."""
-    operation = request.operation
     if is_sliced(operation):
         return await count_users(exchange)
     assert operation.list_shape is not None
     shape, limit = operation.list_shape, (("limit", "1"),) if operation.page_maximum is not None else ()
-    call = call_of(operation, (*request.job.where, *with_total(operation)))
+    call = call_of(operation, (*where, *with_total(operation)))
     reply = await exchange.ask(replace(call, query=(*call.query, *limit)), lambda body: parse_page(body, shape))
     if reply is not None and not reply.ok:
         raise StoppedError(
-            f"Clerk refused the list {request.job.listing}: {reply.status} {reply.code}",
+            f"Clerk refused the list {operation.path}: {reply.status} {reply.code}",
             code=reply.code,
             hint="look at list: and where: in the job file",
         )
@@ -139,10 +144,14 @@ async def _count(request: ExportRequest, exchange: Exchange) -> int | None:
     return page.total_count if limit else len(page)
 
 
-def _pages(request: ExportRequest, rows: int) -> int:
-    """How many pages so many rows are."""
-    operation = request.operation
-    size = request.job.page_size or operation.page_maximum
+def _pages(request: ExportRequest, operation: Operation, rows: int) -> int:
+    """How many pages so many rows are, and with ``for_each`` one more below each of them."""
+    below = 0 if request.job.for_each is None else rows
+    return below + _pages_of(request, operation, rows)
+
+
+def _pages_of(request: ExportRequest, operation: Operation, rows: int) -> int:
+    size = (request.job.page_size if request.job.for_each is None else None) or operation.page_maximum
     if size is None:
         return 1
     if is_sliced(operation):
@@ -152,15 +161,15 @@ def _pages(request: ExportRequest, rows: int) -> int:
 
 
 def _ends_s(request: ExportRequest, pages: int, latency_s: float) -> float:
-    """Play the pages through: many at once where users are sliced, else one after the other."""
+    """Play the pages through: many at once where users are sliced or lists are many, else one after the other."""
     played = min(pages, PLAYED)
 
     async def play() -> float:
         clock = VirtualClock(time.time())
         gate = Gate(request.credentials.key.kind, request.gate_options, clock)
         usage = gate.usage()[0]
-        sliced = is_sliced(request.operation)
-        workers = walkers_wanted(usage.allowed / usage.period_s, latency_s) if sliced else 1
+        many = is_sliced(request.operation) or request.job.for_each is not None
+        workers = walkers_wanted(usage.allowed / usage.period_s, latency_s) if many else 1
         left = iter(range(played))
 
         async def work() -> None:

@@ -121,7 +121,7 @@ def excess(arrivals: Arrivals) -> dict[str, int]:
     return {name: over for name, over in found.items() if over > 0}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(stories())
 def test_no_window_is_ever_overrun_by_all_together(story: Story) -> None:
     assert excess(told(story)) == {}

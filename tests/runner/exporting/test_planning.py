@@ -72,3 +72,16 @@ def test_what_would_stop_the_run_stops_the_plan(tmp_path: Path) -> None:
         taken = workplace.run("plan", "job.yaml", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (4, "billing_not_enabled")
     assert (taken.code, taken.json["error"]["code"]) == (2, "output_exists")
+
+
+def test_lists_below_parents_are_as_many_calls_at_least(tmp_path: Path) -> None:
+    with simulated_clerk(KEY, "--organizations=300", "--users=20", "--members=2") as clerk:
+        workplace = workplace_of(tmp_path, clerk, "for_each: organizations\nlist: memberships\noutput: a.jsonl\n")
+        plan = workplace.run("plan", "job.yaml")
+        as_json = workplace.run("plan", "job.yaml", "--json").json
+        ended = workplace.run("run", "job.yaml", "--json")
+    assert plan.code == 0, plan.err
+    assert "below      300 organizations" in plan.out
+    assert "at least 301 requests" in plan.out
+    (calls,) = as_json["calls"].values()
+    assert calls <= ended.json["requests"] <= calls + 3

@@ -63,6 +63,17 @@ def test_a_version_without_a_cursor_is_walked_by_time(tmp_path: Path, version: s
     assert len({row["id"] for row in rows}) == len(rows) == 900
 
 
+def test_pages_that_do_not_arrive_are_asked_for_with_half_of_their_rows(tmp_path: Path) -> None:
+    options = ("--key=sk_live_x", "--users=2000", "--speed=20", "--fail=GET /users:504-before:skip=1:first=40")
+    with simulated_clerk(*options) as clerk:
+        workplace_of(tmp_path, clerk, JOB + "page_size: 200\n")
+        ended = Workplace(tmp_path, {**clerk.environment, "CLERK_BATCH_SPEED": "20"}).run("run", "job.yaml")
+    assert ended.code == 0, ended.err
+    assert "asking for 100 rows at once" in ended.err
+    rows = rows_of(tmp_path / "users.jsonl")
+    assert len({row["id"] for row in rows}) == len(rows) == 2000
+
+
 def test_rows_are_as_clerk_sent_them(tmp_path: Path) -> None:
     with simulated_clerk("--key=sk_live_x", "--users=3") as clerk:
         workplace = workplace_of(tmp_path, clerk)
