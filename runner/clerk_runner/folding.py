@@ -139,8 +139,8 @@ class UnitFeed:
         return bool(self._units)
 
     def carries(self, size: int, *, alone: bool) -> int:  # noqa: ARG002  as above
-        """How many rows ``take`` would give now."""
-        return len(self._units[0]) if self._units else 0
+        """Whether ``take`` would give something: the rows of one subject count as one, as one write carries them."""
+        return 1 if self._units else 0
 
     @property
     def left(self) -> int:

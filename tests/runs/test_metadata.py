@@ -138,6 +138,9 @@ def test_a_field_that_would_be_too_large_fails_in_the_plan(start: Any) -> None:
     assert items(plan) == {"total": 2, "failed": 1, "pending": 1}
     assert items(write(workplace)) == {"total": 2, "done": 1, "failed": 1}
     assert writes(clerk) == {ids[1]: 1}
+    told = "keep less in this kind of metadata"
+    assert told in workplace.run("runs", "show", "last").out
+    assert told in workplace.run("run", "job.yaml", "--yes").out
 
 
 def test_organizations_and_memberships_too(start: Any) -> None:
@@ -374,3 +377,14 @@ def test_what_fails_for_longer_than_a_repeat_may_take_is_read_again_before_it_is
     with closing(sqlite3.connect(workplace.only_run() / "run.db")) as db:
         assert db.execute("SELECT max(doubts) FROM item").fetchone()[0] >= 1
     assert writes(clerk) == dict.fromkeys(ids, 1)
+
+
+def test_rows_of_one_subject_count_once_against_the_limits_of_the_job(start: Any) -> None:
+    workplace, clerk = start("--users=2")
+    ids = [user["id"] for user in users(clerk)]
+    prepare(workplace, [(ids[0], "pro", 1), (ids[0], "team", 2), (ids[1], "pro", 3)], JOB + "limits: {per_hour: 1}\n")
+    ended = write(workplace, "--max-wait", "1s")
+    assert (ended.code, items(ended)) == (5, {"total": 3, "done": 2, "pending": 1}), ended.err
+    assert writes(clerk) == {ids[0]: 1}
+    found = {user["id"]: user["public_metadata"] for user in users(clerk)}
+    assert (found[ids[0]]["plan"], found[ids[0]]["seats"]) == ("team", 2)

@@ -72,7 +72,7 @@ class MetadataWork(Writing):
             if isinstance(current, list):
                 return current
             body = {name: patch_between(current.fields[name], field) for name, field in body.items()}
-        return write_call(self.target, self.mode, self.subject(items), body, items=len(items))
+        return write_call(self.target, self.mode, self.subject(items), body, items=1)
 
     def settle(self, lane: Lane, items: Sequence[Item], reply: Reply) -> list[Outcome] | None:  # noqa: ARG002  as above
         """What a whole answer means: it also shows what Clerk has now, so that it can be compared."""

@@ -50,6 +50,7 @@ def show(run_id: str, as_json: bool) -> None:
     """
     import orjson  # noqa: PLC0415  heavy
 
+    from clerk_jobs.remedies import remedy_of  # noqa: PLC0415  only here
     from clerk_runner.report import outcomes_by_code  # noqa: PLC0415  heavy
 
     run = _state().find(run_id)
@@ -68,6 +69,8 @@ def show(run_id: str, as_json: bool) -> None:
     say(f"rows      {', '.join(f'{number:,} {word}' for word, number in row['items'].items())}")
     for state, code, message, many in outcomes:
         say(f"  {many:>7,} {state:<10} {code}: {message}")
+        if state in ("failed", "unresolved") and (remedy := remedy_of(code)):
+            say(f"          {'':<10} {remedy}")
     say(f"files     {run.path}")
 
 

@@ -11,6 +11,7 @@ import textwrap
 import time
 from collections.abc import Callable, Iterable
 
+from clerk_jobs.remedies import remedy_of
 from clerk_runner.cli.text import count, duration, plain, say
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Summary
@@ -212,7 +213,10 @@ def summary_lines(summary: Summary, outcomes: list[tuple[str, str, str, int]]) -
         f"  {count(items.total, 'row')}: {told}",
         f"  {requests}, {duration(summary.elapsed_s)}",
     ]
-    lines += [f"  {many:>7,} {word:<10} {code}{message and f': {message}'}" for word, code, message, many in outcomes]
+    for word, code, message, many in outcomes:
+        lines.append(f"  {many:>7,} {word:<10} {code}{message and f': {message}'}")
+        if word in ("failed", "unresolved") and (remedy := remedy_of(code)):
+            lines.append(f"          {'':<10} {remedy}")
     if summary.error is not None:
         lines += [f"  {summary.error[part]}" for part in ("message", "hint") if summary.error[part]]
     lines.append(f"  files  {summary.run_dir}")

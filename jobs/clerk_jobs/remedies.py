@@ -1,0 +1,39 @@
+"""What to do about items that failed, by their code: one plain sentence for whoever has to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["REMEDIES", "remedy_of"]
+
+_MEND: Final = "mend these rows (runs failed prints them), then run the job with the mended file"
+
+REMEDIES: Final[Mapping[str, str]] = {
+    "ambiguous": "name these users by their id instead",
+    "call_refused": _MEND,
+    "cannot_be_folded": "give one row for each of these subjects",
+    "cast_failed": _MEND,
+    "changed_meanwhile": "look at what is there now, then resume with --on-unresolved retry (overwrites it) or skip",
+    "conflict": "look at what is there now; undo --force overwrites it",
+    "form_param_exceeds_allowed_size": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
+    "invalid_email": _MEND,
+    "invalid_id": _MEND,
+    "metadata_too_large": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
+    "missing_value": _MEND,
+    "not_found": "check that the ids are those of this instance, and of users who still exist",
+    "not_restorable": "set these values by hand: results.csv names the subjects",
+    "resource_not_found": "check that the ids are those of this instance, and of things that still exist",
+    "stored_differently": "read these subjects and compare; if Clerk merged an array, write it under mode: replace",
+}
+"""Codes of ours and of Clerk's. One that is not here is explained by its message alone."""
+
+
+def remedy_of(code: str) -> str:
+    """What to do about a code; empty where its message says all there is to say.
+
+    Example:
+        >>> remedy_of("ambiguous"), remedy_of("an_error_of_tomorrow")
+        ('name these users by their id instead', '')
+    """
+    return REMEDIES.get(code, "")
