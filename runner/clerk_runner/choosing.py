@@ -148,7 +148,8 @@ def _unfinished(
         run.release()
         raise
     run.release()
-    advice = "" if "instance" in differences else "--accept-changes goes on with it, matching rows by key; "
+    matched = "instance" not in differences and wanted.kind != "export"
+    advice = "--accept-changes goes on with it, matching rows by key; " if matched else ""
     raise UsageError(
         f"run {run.id} of this job is unfinished, and since then the {' and the '.join(differences)} changed",
         code="run_differs",
@@ -175,12 +176,15 @@ def _differences(facts: RunFacts, wanted: RunFacts) -> list[str]:
 
 
 def has_sent(run: RunFolder) -> bool:
-    """Whether a run has begun to send."""
+    """Whether a run has begun to send, or has pages of an export."""
     if run.state() == "planned":
         return False
     reader = open_reader(run.journal_path)
     try:
-        return bool(reader.execute("SELECT EXISTS (SELECT 1 FROM attempt)").fetchone()[0])
+        # An export's table is there once it has begun to walk.
+        known = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('attempt', 'extent')"
+        tables = [name for (name,) in reader.execute(known)]
+        return any(reader.execute(f"SELECT EXISTS (SELECT 1 FROM {name})").fetchone()[0] for name in tables)  # noqa: S608
     finally:
         reader.close()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,29 @@ def test_a_second_start_leaves_at_once(tmp_path: Path) -> None:
         process.kill()
         process.communicate()
     assert (second.code, second.json["error"]["code"]) == (75, "held")
+
+
+def pages_in(workplace: Workplace) -> int:
+    """Pages that the one run of a state folder has made certain."""
+    (journal,) = (workplace.state / "runs").glob("*/run.db")
+    try:
+        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+            return int(db.execute("SELECT count(*) FROM extent").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+
+
+def test_an_unfinished_export_whose_job_changed_is_refused_and_left_behind_on_request(tmp_path: Path) -> None:
+    with simulated_clerk("--key=sk_live_x", "--users=4000", "--latency=0.5s") as clerk:
+        workplace = workplace_of(tmp_path, clerk, JOB + "page_size: 10\n")
+        process = workplace.start("run", "job.yaml", "--json", measured=False)
+        while not list((workplace.state / "runs").glob("*/run.db")) or not pages_in(workplace):
+            assert process.poll() is None, process.communicate()
+        process.kill()
+        process.communicate()
+        workplace.write("job.yaml", JOB + "where: {query: nobody}\n")
+        refused = workplace.run("run", "job.yaml", "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (2, "run_differs")
+        assert refused.json["error"]["hint"] == "--fresh leaves it behind and begins anew"
+        anew = workplace.run("run", "job.yaml", "--json", "--fresh")
+    assert (anew.code, anew.json["items"]["done"]) == (0, 0)
