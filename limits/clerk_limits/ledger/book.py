@@ -29,7 +29,7 @@ NAMES_S = 30 * 86_400.0
 """So long the names of processes are kept of which nothing counts any more."""
 CAP_S = 15.0
 """So long after it asked last, a process counts among those at work, before `speed`."""
-_ROUND_S = 0.01
+_ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
 
 

@@ -26,7 +26,7 @@ _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
 _SOON_S = 0.02
 """Shortest time between two asks that were in vain, before `speed`: what returns meanwhile comes at once."""
-_SPREAD_S = 0.01
+_SPREAD_S = 0.005
 """Those who wait for the same moment ask within so many seconds after it, before `speed`."""
 _LONG_S = 30.0
 """Longest time without asking: the machine may have slept, and its clock may have been set."""

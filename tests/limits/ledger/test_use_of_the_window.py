@@ -17,7 +17,7 @@ from clerk_testing.saturation import LATENCY_S, PERIOD_S, Server, saturate
 EARLY_S = 0.25
 GUARD_S = 0.020
 LEDGER_COSTS = 0.007
-"""Of the window: permits are rounded to 10 ms, and asked for a moment after they are back."""
+"""Of the window: permits are rounded to 5 ms, and asked for a moment after they are back."""
 LIMIT = 100
 LASTS_S = 52.0
 
