@@ -10,6 +10,8 @@ ARGS     ?=
 SPEC     ?= spec
 # Percent of branches that the whole suite must reach; a part of it (ARGS=tests/limits) is not judged.
 COVERAGE := 95
+# Most tests wait for processes and clocks, so a core serves two of them.
+WORKERS  ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PIP      := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -43,7 +45,7 @@ simulate: $(USE) ## start the simulator: make simulate ARGS="--users 1000"
 	@$(BIN)/clerk-batch simulate $(ARGS)
 
 test: $(DEVELOP) ## run the tests with branch coverage
-	$(BIN)/python -m pytest -n auto --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=$(COVERAGE)) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=$(COVERAGE)) $(ARGS)
 
 lint: $(DEVELOP) ## check style and formatting
 	$(BIN)/ruff format --check .

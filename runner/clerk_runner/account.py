@@ -37,6 +37,7 @@ from clerk_runner.first_read import first_charges
 from clerk_runner.folders import StateFolder, write_private
 from clerk_runner.history import last_request_s, recorded
 from clerk_runner.identity import NAMED_BY_KEY, identify
+from clerk_runner.journal import Journal
 from clerk_runner.logs import silent_log
 
 __all__ = ["Account", "AccountOptions", "Owner", "known_ledger", "ledger_folder", "open_account", "out_now", "owner_of"]
@@ -99,6 +100,17 @@ class Account:
     instance: str
     exchange: Exchange
     folder: Path
+    _lender: Lender
+
+    async def succeed(self, journal: Journal) -> None:
+        """Take over from the process that worked on a run before: this one holds its lock, so that one is dead."""
+        try:
+            former = await journal.get("ledger")
+            if former is not None:
+                await self._lender.bury(former)
+            await journal.put(ledger=await self._lender.badges())
+        except LedgerError as error:
+            raise ledger_stop(error) from error
 
 
 @asynccontextmanager
@@ -138,7 +150,7 @@ async def open_account(
             if options.invites and await lender.needs_first_read():
                 used = {one.scope: one.amount for one in out_now(folder)}
                 await lender.first_read(await first_charges(exchange, options.invites, used))
-        yield Account(instance, exchange, folder)
+        yield Account(instance, exchange, folder, lender)
 
 
 def ledger_folder(state: StateFolder, credentials: Credentials, instance: str) -> Path:

@@ -176,6 +176,7 @@ class _Run:
         journal = Journal(folder.journal_path, durable=True)
         try:
             exchange.attach(log)
+            await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 
 import pytest
@@ -146,10 +145,7 @@ def test_changing_a_documented_limit_moves_the_plan(monkeypatch: pytest.MonkeyPa
         limits_for.cache_clear()
 
 
-def test_ten_thousand_invitations_are_planned_in_a_moment() -> None:
-    """In CPU time, as other work on the machine is not the plan's fault."""
+def test_ten_thousand_organizations_are_planned_as_one_list_is() -> None:
+    """What that costs is measured by ``make bench``."""
     for groups in ({"": 10_000}, {f"org_{number}": 1 for number in range(10_000)}):
-        begun = time.process_time()
-        planned = forecast_of(groups)
-        assert time.process_time() - begun < 1.0
-        assert planned.ends_s > 20 * 3600
+        assert forecast_of(groups).ends_s > 20 * 3600

@@ -192,6 +192,28 @@ class Book:
             state = shrink(self._shares(connection).get(scope, WHOLE), now.steady_s, period_s)
             connection.execute("INSERT OR REPLACE INTO share VALUES (?, ?, ?)", (scope, *state))
 
+    def badge(self, now: Moment) -> str:
+        """A name for this process's part in this very file, by which `bury` knows its leases."""
+        with self._transaction(now) as connection:
+            self._identify(connection)
+            return f"{self._file(connection)}:{self._holder}"
+
+    def bury(self, now: Moment, badge: str, unknown_s: float) -> None:
+        """The process of a badge is known to be dead, so whatever it sent was sent before now.
+
+        Its leases end `unknown_s` earlier than if it could still be at work; what it sent last may still arrive.
+        Doing it twice does nothing more.
+        """
+        file, _, holder = badge.partition(":")
+        with self._transaction(now) as connection:
+            if file == self._file(connection):
+                connection.execute(
+                    "UPDATE lease SET open = 2, hold_s = hold_s - :unknown, "
+                    "until_steady = min(until_steady, :steady + hold_s - :unknown), "
+                    "until_wall = min(until_wall, :wall + hold_s - :unknown) WHERE holder = :holder AND open = 1",
+                    {"unknown": unknown_s, "steady": now.steady_s, "wall": now.wall_s, "holder": holder},
+                )
+
     def leave(self, now: Moment, returns: Sequence[Return]) -> None:
         """Settle what has ended, and stop standing in line."""
         with self._transaction(now) as connection:
@@ -215,6 +237,9 @@ class Book:
         self._settle(connection, self._now, spent)
         if closed_s > 0:
             connection.execute("INSERT INTO meta VALUES ('closed_until', ?)", (self._now.steady_s + closed_s,))
+
+    def _file(self, connection: sqlite3.Connection) -> str:
+        return str(connection.execute("SELECT value FROM meta WHERE name = 'file'").fetchone()[0])
 
     def _identify(self, connection: sqlite3.Connection) -> None:
         """Be somebody in this file; a file that was made anew knows nobody."""

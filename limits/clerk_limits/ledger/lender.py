@@ -15,7 +15,7 @@ from clerk_limits.budget import WindowSpec
 from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Book, Moment, Return, Trade
 from clerk_limits.ledger.desk import LedgerDesk
-from clerk_limits.ledger.leased import BLOCK, LeasedWindow
+from clerk_limits.ledger.leased import BLOCK, DEADLINE_S, LEASE_S, LeasedWindow
 
 __all__ = ["Charge", "Lender", "LenderOptions", "Listener"]
 
@@ -157,6 +157,20 @@ class Lender:
         hold_s = spec.period_s + spec.guard_s
         spent = (Return(0, spec.name, spec.subject or "", 1, hold_s, hold_s),)
         await self._windows.run(lambda book, now: book.trade(now, spent, ()))
+
+    async def badges(self) -> list[str]:
+        """Names for this process's part in both files, to be remembered by whatever it works on."""
+        return [await desk.run(lambda book, now: book.badge(now)) for desk in (self._windows, self._quotas)]
+
+    async def bury(self, badges: Sequence[str]) -> None:
+        """The process that had these badges is known to be dead, by a lock that the kernel freed and not by a pid.
+
+        What it had leased need not be held as if it could still be at work.
+        """
+        unknown_s = LEASE_S / self._options.speed + DEADLINE_S
+        windows, quotas = badges
+        await self._windows.run(lambda book, now: book.bury(now, windows, unknown_s))
+        await self._quotas.run(lambda book, now: book.bury(now, quotas, unknown_s))
 
     async def needs_first_read(self) -> bool:
         """Whether nobody has asked Clerk yet what was spent before this ledger began."""

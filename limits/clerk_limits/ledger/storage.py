@@ -11,6 +11,7 @@ spent: windows stay closed for one period, quotas are taken from the runs' own j
 
 import fcntl
 import os
+import secrets
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
@@ -34,7 +35,7 @@ CREATE TABLE lease (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     scope TEXT NOT NULL, subject TEXT NOT NULL, holder INTEGER NOT NULL,
     amount INTEGER NOT NULL CHECK (amount > 0),
-    open INTEGER NOT NULL,
+    open INTEGER NOT NULL, -- 1 while its process may use it, 2 once that is dead, 0 when it was settled
     boot TEXT NOT NULL, until_steady REAL NOT NULL, until_wall REAL NOT NULL, hold_s REAL NOT NULL
 );
 CREATE INDEX lease_of_scope ON lease (scope, subject, until_steady, amount, holder, open);
@@ -202,7 +203,7 @@ class Storage:
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
-            connection.execute("INSERT INTO meta VALUES ('boot', ?)", (self.boot,))
+            connection.execute("INSERT INTO meta VALUES ('boot', ?), ('file', ?)", (self.boot, secrets.token_hex(8)))
             self._begin(connection, self._lost)
         known = connection.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
         if known is None or known[0] != self.boot:

@@ -8,11 +8,10 @@ import sqlite3
 import time
 from pathlib import Path
 
-from clerk_runner.account import AccountOptions, open_account
+from clerk_runner.account import Account, AccountOptions, open_account
 from clerk_runner.choosing import Choice, choose
 from clerk_runner.client import Client
 from clerk_runner.errors import RunnerError, UsageError
-from clerk_runner.exchange import Exchange
 from clerk_runner.exporting.opened import Opened
 from clerk_runner.exporting.output import STDOUT, output_path, require_free
 from clerk_runner.exporting.phases import work_through
@@ -74,7 +73,7 @@ class _Run:
             async with open_account(client, self._request.state, around.clock, options) as account:
                 choice = self._choose(self._facts(account.instance))
                 try:
-                    return await self._work_on(choice.folder, account.exchange)
+                    return await self._work_on(choice.folder, account)
                 finally:
                     choice.folder.release()
 
@@ -122,11 +121,13 @@ class _Run:
         request.folder.hold()
         return Choice(request.folder, "continue")
 
-    async def _work_on(self, folder: RunFolder, exchange: Exchange) -> ExportSummary:
+    async def _work_on(self, folder: RunFolder, account: Account) -> ExportSummary:
+        exchange = account.exchange
         log, log_file = open_log(folder.log_path, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
             exchange.attach(log)
+            await account.succeed(journal)
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
             facts = folder.facts()

@@ -70,6 +70,24 @@ def test_a_dead_holders_lease_ends_by_time_alone(folder: Path) -> None:
     assert granted(one, HOLD_S).granted == 10
 
 
+def test_the_leases_of_a_process_that_is_known_to_be_dead_end_with_what_it_may_have_sent(folder: Path) -> None:
+    dead, one = book(folder), book(folder)
+    badge = dead.badge(Moment(0.0, 0.0))
+    assert granted(dead, 0.0).granted == 10
+    for _ in range(2):
+        one.bury(Moment(5.0, 5.0), badge, 67.0)
+    assert granted(one, 5.0 + PERIOD_S + 30.0 - 0.1).granted == 0
+    assert granted(one, 5.0 + PERIOD_S + 30.0).granted == 10
+
+
+def test_the_badge_of_another_file_buries_nobody(folder: Path) -> None:
+    alive, one = book(folder), book(folder)
+    badge = alive.badge(Moment(0.0, 0.0))
+    assert granted(alive, 0.0).granted == 10
+    one.bury(Moment(5.0, 5.0), f"another:{badge.partition(':')[2]}", 67.0)
+    assert granted(one, 60.0).granted == 0
+
+
 def test_what_is_refused_says_when_enough_has_returned(folder: Path) -> None:
     one = book(folder)
     lease = granted(one, 0.0).lease
