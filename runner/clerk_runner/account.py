@@ -40,7 +40,7 @@ from clerk_runner.identity import NAMED_BY_KEY, identify
 from clerk_runner.journal import Journal
 from clerk_runner.logs import silent_log
 
-__all__ = ["Account", "AccountOptions", "Owner", "known_ledger", "ledger_folder", "open_account", "out_now", "owner_of"]
+__all__ = ["Account", "AccountOptions", "Owner", "ledger_folder", "open_account", "out_now", "owner_of"]
 
 SHORT_PERIOD_S = 10.0
 """Period of the instance's window. Source: see ``clerk_limits.documented``."""
@@ -157,12 +157,6 @@ def ledger_folder(state: StateFolder, credentials: Credentials, instance: str) -
     """Where the ledger of an instance is: budgets of other addresses, and of rehearsals, are others."""
     name = f"{credentials.api_url}\0{instance}\0{credentials.speed:g}"
     return state.ledger / _digest(name)
-
-
-def known_ledger(state: StateFolder, credentials: Credentials) -> Path | None:
-    """The ledger of the instance that a key opens, where that has been asked before; nothing is asked or made."""
-    known = _read(_key_file(state, credentials))
-    return None if known is None else ledger_folder(state, credentials, known.instance)
 
 
 def owner_of(folder: Path) -> Owner | None:

@@ -14,7 +14,7 @@ import pytest
 from clerk_jobs.call import Call, Problem, Reply
 from clerk_limits.clock import VirtualClock, run_virtual
 from clerk_limits.gate import GateOptions
-from clerk_runner.account import Account, AccountOptions, known_ledger, open_account, owner_of
+from clerk_runner.account import Account, AccountOptions, ledger_folder, open_account, owner_of
 from clerk_runner.client import Answered, Attempt, Client, NotSent
 from clerk_runner.credentials import Credentials, SecretKey
 from clerk_runner.errors import StoppedError, UsageError
@@ -68,11 +68,10 @@ async def instance(account: Account) -> str:
 
 def test_whose_key_it_is_is_asked_once(tmp_path: Path) -> None:
     clerk = Clerk()
-    assert known_ledger(StateFolder(tmp_path), CREDENTIALS) is None
+    assert not ledger_folder(StateFolder(tmp_path), CREDENTIALS, "ins_1").exists()
     assert [opened(tmp_path, clerk, instance) for _ in range(3)] == ["ins_1"] * 3
     assert clerk.asked == ["/instance"]
-    folder = known_ledger(StateFolder(tmp_path), CREDENTIALS)
-    assert folder is not None
+    folder = ledger_folder(StateFolder(tmp_path), CREDENTIALS, "ins_1")
     owner = owner_of(folder)
     assert owner is not None
     assert (owner.host, owner.instance, owner.kind) == ("127.0.0.1:9", "ins_1", "development")
@@ -143,8 +142,7 @@ def test_a_list_that_is_refused_charges_nothing(tmp_path: Path) -> None:
 
 def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
     opened(tmp_path, Clerk(), instance)
-    folder = known_ledger(StateFolder(tmp_path), CREDENTIALS)
-    assert folder is not None
+    folder = ledger_folder(StateFolder(tmp_path), CREDENTIALS, "ins_1")
     with sqlite3.connect(folder / "quotas.db") as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
@@ -156,8 +154,7 @@ def test_a_newer_ledger_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_ledger_that_cannot_be_used_stops_before_anything_is_sent(tmp_path: Path) -> None:
     opened(tmp_path, Clerk(), instance)
-    folder = known_ledger(StateFolder(tmp_path), CREDENTIALS)
-    assert folder is not None
+    folder = ledger_folder(StateFolder(tmp_path), CREDENTIALS, "ins_1")
     (folder / "windows.db").unlink()
     (folder / "windows.db").mkdir()
     clerk = Clerk()
