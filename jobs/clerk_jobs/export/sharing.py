@@ -73,10 +73,13 @@ class Sharing:
         Returns the giver and the part. The giver keeps the page that it is waiting for and half of what comes after it.
         """
         opened = self.open()
+        if not opened:
+            # Every slice waits for its proof: who is still missing was deleted, or is behind a dead cursor.
+            return None
         left = math.inf if self.total is None else max(0, self.total - self.kept)
         rows = [each.believed(left) for each in opened]
         scale = min(1.0, left / max(1.0, sum(rows)))
-        most, giver = max(((each * scale, place) for place, each in enumerate(rows)), default=(0.0, -1))
+        most, giver = max((each * scale, place) for place, each in enumerate(rows))
         if most >= (LEAST_PAGES + 1) * self.page_size:
             return self._give(opened[giver], most)
         return self._guess(opened, left - sum(rows)) if self.total is not None else None
