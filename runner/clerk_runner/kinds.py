@@ -250,7 +250,8 @@ class OperationKind(Kind):
         self._job = job
         self._operation = job.facts
         self.drafting = OperationDrafting(job)
-        self.work = OperationWork(job, in_flight)
+        work = self.work = OperationWork(job, in_flight)
+        self._bulk = work.bulk
         self.once = self._operation.safety is Safety.ONCE
         self.deletes = self._operation.method == "DELETE"
         self.scopes = ("write", "delete") if self.deletes else ("write",)
@@ -282,7 +283,10 @@ class OperationKind(Kind):
 
     def consequence(self, pending: int) -> str:
         """How often it is called."""
-        calls = f"{self._operation.operation_id} is called {pending:,} time{'' if pending == 1 else 's'}"
+        name, bulk = self._operation.operation_id, self._bulk
+        calls = f"{name} is called {pending:,} time{'' if pending == 1 else 's'}"
+        if bulk is not None:
+            calls = f"{name} for {pending:,} row{'' if pending == 1 else 's'}, {bulk.size} in a call"
         return f"{calls}; this is irreversible" if self.deletes else calls
 
 

@@ -195,3 +195,68 @@ def test_failed_rows_are_sent_again_once_the_cause_is_gone(start: Any) -> None:
     assert sum(effects(clerk, "CreateOrganizationMembership").values()) == 3
     resumed = workplace.run("resume", again.json["run"], "--yes", "--json")
     assert resumed.json["repeated"] is True
+
+
+BAN = """\
+name: bans
+kind: operation
+operation: BanUser
+source: rows.csv
+path: {user_id: "{user_id}"}
+"""
+
+
+def test_fifty_are_banned_in_a_call_and_the_culprits_of_a_refused_one_alone(start: Any) -> None:
+    workplace, clerk = start("--users=120")
+    ids = ids_of(clerk)
+    workplace.write("job.yaml", BAN)
+    rows(workplace, "user_id", *ids[:60], "user_nowhere", *ids[60:])
+    assert "BanUser for 121 rows, 50 in a call" in workplace.run("plan", "job.yaml").out
+    ended = call(workplace)
+    assert items(ended) == {"total": 121, "done": 120, "failed": 1}
+    assert effects(clerk, "BanUser") == dict.fromkeys(ids, 1)
+    requests = clerk.report()["requests"]
+    assert sum(requests["POST /users/ban"].values()) == 3
+    assert sum(requests["POST /users/{user_id}/ban"].values()) == 50
+    workplace.write("job.yaml", BAN.replace("bans", "single").replace("BanUser", "UnbanUser") + "lanes: single\n")
+    assert items(call(workplace))["done"] == 120
+    assert clerk.report()["requests"].get("POST /users/unban") is None
+
+
+def test_the_waitlist_takes_fifty_in_a_call_and_nobody_twice(start: Any) -> None:
+    workplace, clerk = start("--fail=POST /waitlist_entries/bulk:drop-after-effect:every=3")
+    job = "name: w\nkind: operation\noperation: CreateWaitlistEntry\nsource: rows.csv\n"
+    workplace.write("job.yaml", job + 'body: {email_address: "{email}", notify: false}\n')
+    people = [f"person{number}@example.com" for number in range(220)]
+    rows(workplace, "email", *people)
+    ended = call(workplace)
+    assert items(ended) == {"total": 220, "done": 220}
+    assert effects(clerk, "CreateWaitlistEntry") == dict.fromkeys(people, 1)
+    assert set(clerk.report()["requests"]) >= {"POST /waitlist_entries/bulk", "GET /waitlist_entries"}
+
+
+@pytest.mark.parametrize("fault", ["drop-after-effect", "drop-before-effect:first=12"])
+def test_a_repeatable_call_without_an_answer_is_settled_by_what_is_there(start: Any, fault: str) -> None:
+    """Answers are lost for longer than calls are repeated; then the object itself tells."""
+    workplace, clerk = start("--users=3", f"--fail=POST /users/*/lock:{fault}")
+    workplace.write("job.yaml", BAN.replace("BanUser", "LockUser"))
+    rows(workplace, "user_id", *ids_of(clerk))
+    ended = call(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 3, "done": 3})
+    assert {user["locked"] for user in clerk.perform("GET", "/users?limit=10")} == {True}
+
+
+def test_a_newer_write_of_somebody_else_is_not_overwritten(start: Any) -> None:
+    workplace, clerk = start("--users=1", "--fail=PATCH /users/*:drop-before-effect")
+    (user_id,) = ids_of(clerk)
+    workplace.write("job.yaml", BAN.replace("BanUser", "UpdateUser") + 'body: {first_name: "Ours"}\n')
+    rows(workplace, "user_id", user_id)
+    process = workplace.start("run", "job.yaml", "--yes", "--json")
+    while "PATCH /users/{user_id}" not in clerk.report()["requests"] and process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    clerk.perform("PATCH", f"/users/{user_id}", {"first_name": "Theirs"})
+    out, err = process.communicate(timeout=110)
+    ended = Ended(process.returncode, out, err)
+    assert (ended.code, items(ended), codes(ended)) == (1, {"total": 1, "unresolved": 1}, ["changed_meanwhile"])
+    assert clerk.perform("GET", f"/users/{user_id}")["first_name"] == "Theirs"

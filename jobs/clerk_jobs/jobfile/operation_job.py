@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -116,11 +116,12 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
         path: templates of the parameters in its path.
         query: templates of its query parameters.
         body: its body, templates and all.
+        lanes: ``bulk`` sends fifty rows in a call where Clerk has a form for that, ``single`` never does.
         max_rows: refuse an input with more rows.
         protect: ids that no row may name in its path: such a row is skipped.
     """
 
-    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows"}
+    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows", "lanes"}
     rules: ClassVar[tuple[Rule, ...]] = (
         _rows_come_from,
         _operation_exists,
@@ -143,6 +144,7 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
     path: Annotated[Template, map_of_templates()] | None = None
     query: Annotated[Template, map_of_templates()] | None = None
     body: Annotated[Template, _body()] | None = None
+    lanes: Literal["bulk", "single"] = "bulk"
     max_rows: Annotated[int, Meta(ge=1)] | None = None
     protect: list[str] = msgspec.field(default_factory=list)
 
