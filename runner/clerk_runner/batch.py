@@ -175,10 +175,11 @@ class _Run:
 
     async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
         folder, exchange, instance = choice.folder, account.exchange, account.instance
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
