@@ -43,6 +43,7 @@ class Telemetry(Protocol):
 
     def end(self, summary: Summary | None) -> str:
         """The run ended; None where an error left no summary. Returns what went wrong with telling, or nothing."""
+        ...
 
 
 class _Nothing:
