@@ -13,16 +13,37 @@ import re
 import socket
 import ssl
 import struct
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Arrived", "HostileClerk", "Say", "answer", "hostile_clerk", "serving"]
+__all__ = ["IMPATIENT", "MEASURED", "Arrived", "HostileClerk", "Say", "answer", "hostile_clerk", "serving"]
 
 End = Literal["keep", "close", "reset", "stall"]
 _UNTIL_STARTED_S = 60
+
+_IMPATIENT = """\
+import functools, clerk_runner.client as module
+module.Client = functools.partial(module.Client, deadline_s=1.0)
+from clerk_runner.cli import main
+main()
+"""
+IMPATIENT = (sys.executable, "-c", _IMPATIENT)
+"""The command line whose attempts end after a second instead of a minute."""
+
+_MEASURED = """\
+import atexit, sys
+from pathlib import Path
+memory = lambda: [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1]
+atexit.register(lambda: Path("memory").write_text(memory()))
+from clerk_runner.cli import main
+main()
+"""
+MEASURED = (sys.executable, "-c", _MEASURED)
+"""The command line, which leaves the most memory that it used, in KB, in a file ``memory``."""
 
 
 @dataclass(frozen=True, slots=True)
