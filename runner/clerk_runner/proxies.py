@@ -7,6 +7,7 @@ key, and it would send what is meant for this machine through a proxy that is an
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -67,13 +68,10 @@ def _is_exempt(host: str, port: int | None, exempt: str) -> bool:
 
 
 def _checked(name: str, text: str) -> URL:
-    try:
+    with suppress(ValueError):
         url = URL(text if "://" in text else f"http://{text}")
-        is_proxy = url.scheme == "http" and url.host is not None
-    except ValueError:
-        is_proxy = False
-    if is_proxy:
-        return url
+        if url.scheme == "http" and url.host is not None:
+            return url
     raise UsageError(
         f"{name} is not the address of an http proxy",
         code="proxy_malformed",
