@@ -9,6 +9,9 @@ SUPPLY   := $(VENV)/.installed-for-supply
 JOB      ?= examples/invites/job.yaml
 ARGS     ?=
 SPEC     ?= spec
+# How long the crash torture goes on; SEED=7 makes the choices of an earlier one again.
+KILLS    ?= 300
+SECONDS  ?= 1800
 # Percent of branches that the whole suite must reach; a part of it (ARGS=tests/limits) is not judged.
 COVERAGE := 95
 # Most tests wait for processes and clocks, so a core serves two of them.
@@ -21,7 +24,8 @@ UV       := $(BIN)/uv
 CHEAP    := tests/jobs tests/limits tests/runner tests/cli
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test lint format types layers check package catalog bench lock audit test-lowest test-newest clean
+.PHONY: help install demo run simulate test torture lint format types layers check package catalog bench lock audit
+.PHONY: test-lowest test-newest clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -57,6 +61,9 @@ simulate: $(USE) ## start the simulator: make simulate ARGS="--users 1000"
 
 test: $(DEVELOP) ## run the tests with branch coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=$(COVERAGE)) $(ARGS)
+
+torture: $(DEVELOP) ## kill jobs of every kind at every step, and resume them: make torture KILLS=300 SECONDS=1800 SEED=7
+	PYTHONPATH=tests/support $(BIN)/python -m clerk_testing.torture --kills $(KILLS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(DEVELOP) ## check style and formatting
 	$(BIN)/ruff format --check .
