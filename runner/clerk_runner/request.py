@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
 from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
@@ -21,7 +21,7 @@ from clerk_runner.history import Past, spent
 
 __all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
 
-SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
 
 
