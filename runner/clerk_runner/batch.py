@@ -330,7 +330,7 @@ class _Run:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:
                 raise
-            engine.interrupted = True
+            engine.interrupt()
         ended = Ended(
             error=engine.ending,
             interrupted=self._interrupts.exit if engine.interrupted else None,
