@@ -43,6 +43,7 @@ class RunRequest:
     allow_outside: bool = False
     fresh: bool = False
     accept_changes: bool = False
+    force: bool = False
     folder: RunFolder | None = None
     parent: str | None = None
     unresolved: str | None = None
