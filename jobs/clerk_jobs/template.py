@@ -1,10 +1,10 @@
 """Templates: ``"{column:int}"`` in a job file becomes a value of a row.
 
-The language, whole. ``{column}`` stands for a row's value. ``{column:int}`` casts it (str, int, float, bool,
-json). ``{column?}`` and ``{column:int?}`` drop an empty value: the key or the list item that holds the
-template is left out. ``{{`` and ``}}`` are braces. A value that is one template alone keeps its type; in
-mixed text every template becomes text, an empty optional one no text. There is no code in it, and every size
-is bounded.
+The language, whole. ``{column}`` stands for a row's value, ``{user.name}`` for a value inside of one (see
+`clerk_jobs.reach`). ``{column:int}`` casts it (str, int, float, bool, json, list, first, rest). ``{column?}`` and
+``{column:int?}`` drop an empty value: the key or the list item that holds the template is left out. ``{{`` and ``}}``
+are braces. A value that is one template alone keeps its type; in mixed text every template becomes text, an empty
+optional one no text. There is no code in it, and every size is bounded.
 
 Templates are compiled once, when the job file is loaded, and rendered for each row.
 """
@@ -16,8 +16,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from clerk_jobs.casts import CAST_TYPES, CASTS, Misfit, as_text, is_empty
+from clerk_jobs.casts import CAST_TYPES, CASTS, PARTS, Misfit, as_text, is_empty
 from clerk_jobs.errors import RowProblem, TemplateError
+from clerk_jobs.reach import reach
 from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
 from clerk_jobs.wording import did_you_mean, shown
 
@@ -116,12 +117,11 @@ class Placeholder(Template):
 
     def render(self, values: Mapping[str, Json]) -> Json | Dropped:
         """Give the row's value, cast."""
-        try:
-            value = values[self.column]
-        except KeyError:
+        value = reach(values, self.column)
+        if value is DROPPED:
             if self.optional:
                 return DROPPED
-            raise self._problem("missing_column", "is not in this row") from None
+            raise self._problem("missing_column", "is not in this row")
         if self.optional and is_empty(value):
             return DROPPED
         if self._cast is None:
@@ -132,9 +132,10 @@ class Placeholder(Template):
             optional = f"{{{self.column}:{self._cast_name}?}}"
             raise self._problem("missing_value", f"is empty; write {optional} to leave empty values out")
         try:
-            return self._cast(value)
+            found = self._cast(value)
         except Misfit as misfit:
             raise self._problem("cast_failed", str(misfit)) from None
+        return DROPPED if self.optional and self._cast_name in PARTS and not found else found
 
     def text(self, values: Mapping[str, Json]) -> str:
         """Give the row's value as a part of a longer text; an optional empty one is no text."""
@@ -161,6 +162,11 @@ class MixedText(Template):
         """Join ``parts``, in their order, for each row."""
         super().__init__(source, (part.column for part in parts if isinstance(part, Placeholder)), str)
         self._parts = tuple(parts)
+
+    def lacks(self, values: Mapping[str, Json]) -> bool:
+        """Tell whether an optional placeholder in it is empty in a row."""
+        placeholders = (part for part in self._parts if isinstance(part, Placeholder))
+        return any(part.optional and part.render(values) is DROPPED for part in placeholders)
 
     def render(self, values: Mapping[str, Json]) -> str:
         """Give the text for one row."""

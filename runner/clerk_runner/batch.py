@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +60,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View, signals: In
     """
     check_instance(request.job, request.credentials)
     kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
+    kind.require_outputs(request, None)
     bypassed = require_scopes(request.credentials, kind.scopes, consent)
     with signals or Interrupts() as interrupts:
         try:
@@ -124,6 +124,7 @@ class _Run:
             Client(self._credentials, self._job.api_version) as client,
             open_account(client, self._request.state, self._clock, options) as account,
         ):
+            self._kind.require_outputs(self._request, account.instance)
             choice = self._choose(self._facts(account.instance, fingerprint))
             if choice.action == "repeat":
                 return repeated(choice.folder)
@@ -200,7 +201,7 @@ class _Run:
             standing = Standing(past, out_now(account.folder))
             self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
             if counts[State.PENDING] + counts[State.DOUBT]:
-                self._ask(choice, counts)
+                self._ask(choice, await self._kind.deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
@@ -209,12 +210,11 @@ class _Run:
             journal.close()
             log_file.close()
 
-    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
+    def _ask(self, choice: Choice, deleted: int) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
-        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
             if self._kind.deletes:
-                require_count(sum(counts[state] for state in sent), self._consent)
+                require_count(deleted, self._consent)
             with self._interrupts.paused():
                 require_consent(self._kind.words.question, self._consent)
         except BaseException:
@@ -325,15 +325,20 @@ class _Run:
         self._interrupts.drain = engine.interrupt
         if self._interrupts.received is not None:
             engine.interrupt()
+        beside = self._kind.beside(self._request, folder, journal)
+        if beside is not None:
+            await beside.begin()
         try:
-            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
+            follow = None if beside is None else beside.follow()
+            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words), follow)
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:
                 raise
             engine.interrupt()
+        trouble = None if beside is None else await beside.end()
         ended = Ended(
-            error=engine.ending,
+            error=engine.ending or trouble,
             interrupted=self._interrupts.exit if engine.interrupted else None,
             requests=exchange.requests,
             throttled=exchange.throttled,

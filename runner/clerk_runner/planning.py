@@ -118,6 +118,7 @@ async def _plan(
 ) -> tuple[Preview, int]:
     instance_kind = request.credentials.key.kind
     kind = kind_of(request.job, instance_kind, request.gate_options)
+    kind.require_outputs(request, None)
     view.stage(f"reading {request.source.name}")
     await kind.take_in(source, journal)
     clock = LoopClock()

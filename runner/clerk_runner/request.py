@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
 from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
@@ -23,7 +23,7 @@ from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
 
-SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
 
 
@@ -47,6 +47,7 @@ class RunRequest:
     allow_outside: bool = False
     fresh: bool = False
     accept_changes: bool = False
+    force: bool = False
     folder: RunFolder | None = None
     parent: str | None = None
     unresolved: str | None = None

@@ -99,6 +99,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
             allow_outside=allow_outside,
             fresh=options.fresh,
             accept_changes=options.accept_changes,
+            force=options.force,
             folder=folder,
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,

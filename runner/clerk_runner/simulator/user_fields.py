@@ -82,6 +82,8 @@ CREATE: Fields = {
     "web3_wallet": Field("strings"),
     "skip_password_requirement": Field("boolean"),
     "skip_user_requirement": Field("boolean"),
+    "banned": Field("boolean"),
+    "locked": Field("boolean"),
 }
 UPDATE: Fields = {
     **_SHARED,

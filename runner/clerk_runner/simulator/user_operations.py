@@ -56,6 +56,7 @@ class UserOperations:
         record = user_record("", call.now_ms)
         apply(wanted, record, call.now_ms)
         add_identifications(wanted, record, self._new_identification)
+        record.update({name: True for name in ("banned", "locked") if wanted.get(name)})
         check_unique(self._users, list(identifiers(record)), None)
         number = shelf.take_number()
         record["id"] = shelf.ids.make(number)
