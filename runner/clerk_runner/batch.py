@@ -33,6 +33,7 @@ from clerk_runner.journal import Journal
 from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
+from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import Log, open_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
@@ -94,7 +95,7 @@ class _Run:
         kind: Kind,
         consent: Consent,
         view: View,
-        source: RowSource,
+        source: RowSource | None,
         interrupts: Interrupts,
         bypassed: bool,
     ) -> None:
@@ -103,7 +104,8 @@ class _Run:
         self._credentials = request.credentials
         self._consent = consent
         self._view = view
-        self._source = source
+        self._given = source
+        self._listing: Listing | None = None
         self._interrupts = interrupts
         self._bypassed = bypassed
         self._kind = kind
@@ -113,7 +115,8 @@ class _Run:
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
-        fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
+        given = self._given
+        fingerprint = "" if given is None else await asyncio.to_thread(lambda: given.fingerprint)
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
@@ -129,7 +132,7 @@ class _Run:
             if choice.action == "repeat":
                 return repeated(choice.folder)
             try:
-                if choice.action == "new" and self._job.source.path == "-":
+                if choice.action == "new" and self._job.source is not None and self._job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
                 return await self._work_on(choice, account, fingerprint)
@@ -146,7 +149,7 @@ class _Run:
             overrides=self._request.overrides,
             identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
             fingerprint=fingerprint,
-            source=job.source.name,
+            source=self._request.source_name,
             instance=instance,
             instance_kind=self._credentials.key.kind.value,
             host=self._credentials.host,
@@ -164,7 +167,7 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._kind.once,
+                once=self._kind.once and self._given is not None,
             )
         return choose_named(
             request.state,
@@ -185,13 +188,14 @@ class _Run:
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
+            await self._bring_rows(folder, journal, exchange, log)
             await self._take_in(choice, journal, exchange, log)
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
             latency_s = exchange.latency_s or DEFAULT_LATENCY_S
             known = Known(
                 action=choice.action,
-                source=self._job.source.name,
+                source=self._request.source_name,
                 run=folder.id,
                 scopes=scopes,
                 screened=True,
@@ -207,8 +211,25 @@ class _Run:
             await journal.put(changing=False)
             return await self._send(folder, journal, exchange, log)
         finally:
+            if self._listing is not None and self._given is not None:
+                self._given.close()
             journal.close()
             log_file.close()
+
+    @property
+    def _source(self) -> RowSource:
+        """The rows, once they are there."""
+        assert self._given is not None, "a list is brought before its rows are asked for"
+        return self._given
+
+    async def _bring_rows(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> None:
+        """See to it that a job that takes its rows from a list has them."""
+        job = listing_of(self._job)
+        if job is not None:
+            around = (self._request, folder, journal, exchange, self._view, self._interrupts, log)
+            self._listing = Listing(job, *around)
+            await self._listing.bring()
+            self._given = listed_rows(folder)
 
     def _ask(self, choice: Choice, deleted: int) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
@@ -236,7 +257,7 @@ class _Run:
         if state != "planned":
             log.info("resumed", doubtful=await journal.recover())
         if change or state == "planned":
-            self._view.stage(f"reading {self._job.source.name}")
+            self._view.stage(f"reading {self._request.source_name}")
         if change:
             await journal.put(changing=True)
             await self._kind.take_changes_in(self._source, journal)
@@ -269,7 +290,8 @@ class _Run:
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
         payloads = self._kind.payloads(self._source, journal.path)
-        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
+        listed = self._listing is not None and await self._listing.is_fresh()
+        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind, listed)
         screener = self._screener = self._kind.screener(around)
 
         def progress() -> Progress:

@@ -75,6 +75,7 @@ class Surroundings:
 
     Attributes:
         instance: decides how many reads are in flight.
+        listed: whether the rows were listed by this run less than a minute ago.
     """
 
     journal: Journal
@@ -82,6 +83,7 @@ class Surroundings:
     payloads: Payloads
     log: Log
     instance: InstanceKind
+    listed: bool = False
 
 
 class Beside(Protocol):
@@ -221,6 +223,7 @@ class ComparingKind(Kind):
             payloads=around.payloads,
             undo=self.keeps,
             joins=self.joins,
+            listed=around.listed,
             workers=SCREENERS[around.instance.value],
         )
 

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
-from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
@@ -57,9 +56,10 @@ class RunRequest:
     telemetry: Telemetry = NO_TELEMETRY
 
     @property
-    def source(self) -> Source:
-        """The rows."""
-        return self.job.source
+    def source_name(self) -> str:
+        """Where the rows come from, for messages."""
+        source = self.job.source
+        return source.name if source is not None else f"list {getattr(self.job, 'listing', '')}"
 
     @property
     def gate_options(self) -> GateOptions:
@@ -116,10 +116,17 @@ def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
 
 
 @contextmanager
-def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource]:
-    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy."""
+def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource | None]:
+    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy.
+
+    None for a job whose rows come from a list, which a run has to bring first.
+    """
     job = request.job
+    if job.source is None:
+        yield None
+        return
     copy = stdin_copy if request.folder is None else request.folder.input_copy
     with open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside) as rows:
-        rows.require(job.columns())
+        if getattr(job, "listing", None) is None:
+            rows.require(job.columns())
         yield rows

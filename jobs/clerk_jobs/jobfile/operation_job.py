@@ -11,7 +11,9 @@ from msgspec import Meta
 from clerk_jobs.catalog import load
 from clerk_jobs.catalog.catalog import UnknownOperationError, UnknownVersionError
 from clerk_jobs.catalog.operation import Operation
+from clerk_jobs.jobfile.export_fields import Pairs, filters
 from clerk_jobs.jobfile.fields import compile_node, map_of_templates
+from clerk_jobs.jobfile.listing_rules import column_complaints, row_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node
 from clerk_jobs.jobfile.reading import Complaint, Reading, Rule, Unread
@@ -86,19 +88,30 @@ def _names_fit(key: str, template: Template | None, known: list[str], *, require
             yield Complaint(key, f"lacks {name}", f'write {key}: {{{name}: "{{{name}}}"}}', at="operation")
 
 
-def _something_varies(
-    source: Source, path: Template | None, query: Template | None, body: Template | None
+def _rows_come_from(source: Source | None, listing: str | None, where: Pairs, api_version: str) -> Iterator[Complaint]:
+    yield from row_complaints(source, listing, where, api_version)
+
+
+def _columns_exist(
+    listing: str | None, api_version: str, path: Template | None, query: Template | None, body: Template | None
 ) -> Iterator[Complaint]:
-    del source
+    yield from column_complaints(listing, api_version, {"path": path, "query": query, "body": body})
+
+
+def _something_varies(path: Template | None, query: Template | None, body: Template | None) -> Iterator[Complaint]:
     if not any(part is not None and part.columns for part in (path, query, body)):
-        yield Complaint("path", "names no column, nor do query and body: every row would be the same call", at="source")
+        yield Complaint(
+            "path", "names no column, nor do query and body: every row would be the same call", at="operation"
+        )
 
 
 class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="operation"):
     """One operation of Clerk's Backend API, called for each row.
 
     Attributes:
-        source: the rows.
+        source: the rows; beside ``list`` a file with objects of that list, as an export writes them.
+        list: every object of this list is a row (the field ``listing``).
+        where: Clerk's own filters of the list; a time may be written as a date.
         operation: its operationId, DeleteUser, or its method and path, "DELETE /users/{user_id}".
         path: templates of the parameters in its path.
         query: templates of its query parameters.
@@ -108,10 +121,24 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
     """
 
     manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows"}
-    rules: ClassVar[tuple[Rule, ...]] = (_operation_exists, _parts_fit, _something_varies)
-    also_known: ClassVar[dict[str, str]] = {"csv": "source", "parameters": "path", "params": "path", "data": "body"}
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _rows_come_from,
+        _operation_exists,
+        _parts_fit,
+        _something_varies,
+        _columns_exist,
+    )
+    also_known: ClassVar[dict[str, str]] = {
+        "csv": "source",
+        "filter": "where",
+        "parameters": "path",
+        "params": "path",
+        "data": "body",
+    }
 
-    source: Annotated[Source, sources()]
+    source: Annotated[Source, sources()] | None = None
+    listing: str | None = msgspec.field(name="list", default=None)
+    where: Annotated[Pairs, filters()] = Pairs()
     operation: Annotated[str, Meta(min_length=1)]
     path: Annotated[Template, map_of_templates()] | None = None
     query: Annotated[Template, map_of_templates()] | None = None

@@ -120,7 +120,9 @@ def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
     run = StateFolder(state_home(os.environ)).find(word)
     facts, rows = run.facts(), write_failed_rows(run, code)
     given = tuple(f"{key}={value}" for key, value in facts.overrides)
-    overrides = (*given, f"source={rows}", *options.overrides)
+    # Failed objects of a list are a file of such objects: nothing is listed anew, so nothing is filtered.
+    unlisted = ("where=null",) if facts.source.startswith("list ") else ()
+    overrides = (*given, f"source={rows}", *unlisted, *options.overrides)
     again = replace(options, overrides=overrides, allow_outside=True)
     return work(Path(facts.job_file), None, again, parent=run.id)
 
