@@ -15,7 +15,7 @@ WORKERS  ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PIP      := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test lint format types layers check catalog bench clean
+.PHONY: help install demo run simulate test lint format types layers check package catalog bench clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,7 +63,13 @@ types: $(DEVELOP) ## check the types with mypy and pyright
 layers: $(DEVELOP) ## check that imports only point down
 	$(BIN)/lint-imports
 
-check: lint types layers test ## all that CI runs
+check: lint types layers test package ## all that CI runs
+
+package: $(DEVELOP) ## build wheel and source distribution into dist, check them, and exercise them in a fresh environment
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python tests/packaging/exercise.py dist
 
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)

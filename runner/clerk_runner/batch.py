@@ -50,8 +50,11 @@ T = TypeVar("T")
 WATCH_S = 0.25
 
 
-async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
+async def run_job(request: RunRequest, consent: Consent, view: View, signals: Interrupts | None = None) -> Summary:
     """Run a job, or go on with its unfinished run.
+
+    Args:
+        signals: who may interrupt it; None takes the process's signals over.
 
     Raises:
         RunnerError: nothing was sent, or the run could not even be opened; whatever happens later is in the summary.
@@ -60,7 +63,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
     check_instance(request.job, request.credentials)
     kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
     bypassed = require_scopes(request.credentials, kind.scopes, consent)
-    with Interrupts() as interrupts:
+    with signals or Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
@@ -333,7 +336,7 @@ class _Run:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:
                 raise
-            engine.interrupted = True
+            engine.interrupt()
         ended = Ended(
             error=engine.ending,
             interrupted=self._interrupts.exit if engine.interrupted else None,

@@ -7,7 +7,8 @@
 ``Lost``      anything else: Clerk may have done what was asked
 
 aiohttp re-sends GET, PUT and DELETE by itself when a kept connection drops, and follows redirects with the token: both
-are switched off, because one permit is one request and the token is for one host.
+are switched off, because one permit is one request and the token is for one host. Where the same host says that a GET
+is elsewhere, the answer names the place, and whoever has a permit may go there.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from clerk_jobs.call import Call, Problem, Reply
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 
-__all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify"]
+__all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify", "json_or_text"]
 
 DEADLINE_S = 60.0
 """Longest attempt, from the connection to the last byte; shorter than any quarantine by at least 20 s."""
 
 CONNECT_S = 20.0
 MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
 LARGE_BODY = 256 * 1024
 LARGE_BODIES = 24
 """Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
@@ -50,12 +52,16 @@ class Answered:
 
     Attributes:
         parsed: whether the body was JSON to the last byte; a success may be believed without, a read may not.
+        flaw: why it was not, for people.
+        moved: where the same host says that a GET is: the path below ``/v1``, and the query.
     """
 
     reply: Reply
     parsed: bool = True
     retry_after: str | None = None
     date: str | None = None
+    flaw: str = ""
+    moved: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,14 @@ class Lost:
 Attempt: TypeAlias = Answered | NotSent | Lost
 Decode: TypeAlias = Callable[[bytes], Any]
 """Makes a success's body the reply's value; a ValueError says that it is not whole."""
+
+
+def json_or_text(body: bytes) -> Any:
+    """The decoder for an operation whose answer is no JSON by contract: with it a page of text is an answer."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return body.decode(errors="replace")
 
 
 class _Broken(Exception):  # noqa: N818  never leaves this module
@@ -161,6 +175,7 @@ class Client:
                     data=data,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=self.credentials.proxy,
                 ) as response,
             ):
                 return await self._read(response, decode)
@@ -183,22 +198,23 @@ class Client:
         retry_after = response.headers.get("Retry-After")
         if status < 400 and not 200 <= status < 300:
             # Whoever redirects is not Clerk; what else is said does not matter.
-            return Answered(Reply(status), False, retry_after, date)
-        is_json = "json" in response.headers.get("Content-Type", "").lower()
+            return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
+        kind = response.headers.get("Content-Type", "").lower()
+        is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
         trace_id = response.headers.get("cf-ray") or None
         try:
-            size = response.content_length
-            async with self._large if size is None or size > LARGE_BODY else nullcontext():
+            async with self._large if _may_be_large(response) else nullcontext():
                 body = await _bounded(response)
-                read = decode if 200 <= status < 300 else orjson.loads
-                value = read(body) if body and is_json else None
+                read = decode if status < 300 else orjson.loads
+                value = read(body) if body and (is_json or is_text) else None
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
+            flaw = _flaw(error)
             # A success whose status arrived has happened, whatever became of its body; a refusal has to be whole.
-            if 200 <= status < 300 and is_json:
-                return Answered(Reply(status, trace_id=trace_id), False, retry_after, date)
-            unread, body, value = type(error).__name__, b"", None
+            if status < 300 and (is_json or is_text):
+                return Answered(Reply(status, trace_id=trace_id), False, retry_after, date, flaw)
+            unread, body, value = flaw, b"", None
         else:
-            unread = "" if is_json or not body else "not JSON"
+            unread = "" if is_json or is_text or not body else "not JSON"
         if unread and status != 429:
             # The page of a gateway, whatever its status says. A 429 counts by its status: gateways send it too.
             return Lost(f"an unreadable answer ({status}, {unread})")
@@ -220,6 +236,44 @@ class Client:
             self.offset_s = offset_s
 
 
+class _TooLargeError(ValueError):
+    """A body grew beyond ``MAX_BODY``."""
+
+
+def _may_be_large(response: aiohttp.ClientResponse) -> bool:
+    """Whether a body is large or does not say: a packed one tells its length before it is unpacked."""
+    size = response.content_length
+    return size is None or size > LARGE_BODY or "Content-Encoding" in response.headers
+
+
+def _flaw(error: Exception) -> str:
+    """Why a body cannot be used, for people."""
+    match error:
+        case _TooLargeError():
+            return f"larger than {MAX_BODY // 2**20} MB"
+        case TimeoutError():
+            return "no whole answer in time"
+        case aiohttp.ContentTypeError() | aiohttp.ClientPayloadError():
+            return "cut off, or packed wrongly"
+        case ValueError():
+            return "no whole JSON"
+        case _:
+            return type(error).__name__
+
+
+def _moved(response: aiohttp.ClientResponse) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Where a redirected GET is, if it is at the same address; None for anything else."""
+    if response.method != "GET" or response.status not in (301, 302, 303, 307, 308):
+        return None
+    try:
+        place = response.url.join(URL(response.headers.get("Location", "")))
+    except ValueError:
+        return None
+    if place.origin() != response.url.origin() or place.user is not None or not place.raw_path.startswith("/v1/"):
+        return None
+    return place.raw_path.removeprefix("/v1"), tuple(place.query.items())
+
+
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     """The body, which may not grow without end."""
     chunks: list[bytes] = []
@@ -227,7 +281,7 @@ async def _bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         size += len(chunk)
         if size > MAX_BODY:
-            raise ValueError("the body is too large")
+            raise _TooLargeError
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -254,21 +308,27 @@ def _problem(one: Mapping[str, Any]) -> Problem:
     )
 
 
+_BEFORE_THE_SEND: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool], ...] = (
+    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "the TLS connection cannot be trusted", True),
+    (aiohttp.ClientConnectorDNSError, "the host's name was not found", False),
+    (aiohttp.ClientProxyConnectionError, "no connection to the proxy", False),
+    ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), "no connection", False),
+    # Raised by a proxy's answer to CONNECT alone: without a tunnel there is nothing to send through.
+    (aiohttp.ClientHttpProxyError, "the proxy refuses to connect", False),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "the address is malformed", True),
+)
+"""What ends before the first byte is written: the reason, and whether trying again is of no use."""
+
+
 def classify(error: BaseException) -> NotSent | Lost:
     """What an error of aiohttp's or the system's proves; the one place where they are mapped.
 
     Only what ends before the first byte is written is known not to have been sent.
     """
-    match error:
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return NotSent("the TLS connection cannot be trusted", fatal=True)
-        case aiohttp.ClientConnectorDNSError():
-            return NotSent("the host's name was not found")
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return NotSent("no connection")
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return NotSent("the address is malformed", fatal=True)
-        case TimeoutError():
-            return Lost("no whole answer in time")
-        case _:
-            return Lost(f"the connection broke ({type(error).__name__})")
+    for kinds, reason, fatal in _BEFORE_THE_SEND:
+        if isinstance(error, kinds):
+            status = getattr(error, "status", None) if isinstance(error, aiohttp.ClientHttpProxyError) else None
+            return NotSent(f"{reason} ({status})" if status else reason, fatal)
+    if isinstance(error, TimeoutError):
+        return Lost("no whole answer in time")
+    return Lost(f"the connection broke ({type(error).__name__})")

@@ -30,15 +30,18 @@ from clerk_runner.view import View
 __all__ = ["ExportRequest", "ExportSummary", "run_export"]
 
 
-async def run_export(request: ExportRequest, view: View) -> ExportSummary:
+async def run_export(request: ExportRequest, view: View, signals: Interrupts | None = None) -> ExportSummary:
     """Run an export, or go on with its unfinished run.
+
+    Args:
+        signals: who may interrupt it; None takes the process's signals over.
 
     Raises:
         RunnerError: nothing was written, or the run could not even be opened; whatever happens later is in the summary.
     """
     check_instance(request)
     require_extra(request.job.form)
-    with Interrupts() as interrupts:
+    with signals or Interrupts() as interrupts:
         try:
             with unwrapped():
                 return await _Run(Surroundings(request, view, interrupts)).start()

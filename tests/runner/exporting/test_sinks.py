@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -167,6 +167,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(rows=st.lists(st.dictionaries(st.sampled_from([each.path for each in COLUMNS]), values), max_size=5))
+@example(rows=[{"id": "\r"}, {"id": "a\rb"}, {"id": "a\r\nb", "email": "\n"}])
 def test_any_json_finds_a_place_in_every_format(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("sinks")
     lines = [json.dumps(row, ensure_ascii=True).encode() for row in rows]
