@@ -35,7 +35,8 @@ from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import Log, open_log
-from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.meter import Meter
+from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
@@ -203,13 +204,14 @@ class _Run:
                 notes=self._kind.notes(self._screener),
             )
             standing = Standing(past, out_now(account.folder))
-            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
+            preview = await build_preview(self._job, self._credentials, self._kind, journal, standing, known)
+            self._view.preview(preview)
             if counts[State.PENDING] + counts[State.DOUBT]:
                 self._ask(choice, await self._kind.deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
-            return await self._send(folder, journal, exchange, log)
+            return await self._send(folder, journal, exchange, log, preview.forecast)
         finally:
             if self._listing is not None and self._given is not None:
                 self._given.close()
@@ -297,8 +299,9 @@ class _Run:
         def progress() -> Progress:
             until = self._closed_until(exchange)
             detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
+            return meter.complete(Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail))
 
+        meter = Meter(exchange)
         await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
     async def _watch_reads(self, exchange: Exchange) -> None:
@@ -323,7 +326,9 @@ class _Run:
         given = self._request.max_time_s
         return None if given is None else given - (time.monotonic() - self._began)
 
-    async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
+    async def _send(
+        self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log, forecast: Forecast
+    ) -> Summary:
         await journal.put(state="running")
         await journal.checkpoint()
         left_s = self._time_left()
@@ -351,8 +356,11 @@ class _Run:
         if beside is not None:
             await beside.begin()
         try:
+            meter = Meter(exchange, forecast)
             follow = None if beside is None else beside.follow()
-            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words), follow)
+            await self._followed(
+                engine.run(), lambda: meter.complete(engine_progress(engine, self._kind.words)), follow
+            )
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:

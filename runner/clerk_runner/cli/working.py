@@ -194,5 +194,5 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(summary))
         return
     journal = Path(summary.run_dir) / "run.db"
-    outcomes: list[Any] = outcomes_by_code(journal, limit=8) if journal.exists() else []
+    outcomes: list[Any] = outcomes_by_code(journal, limit=20) if journal.exists() else []
     show_summary(summary, outcomes)
