@@ -7,8 +7,8 @@ key, and it would send what is meant for this machine through a proxy that is an
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from yarl import URL

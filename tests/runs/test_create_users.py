@@ -55,7 +55,7 @@ def mapping(workplace: Workplace) -> dict[str, str]:
         header, *lines = csv.reader(file)
     assert header == ["old_id", "new_id"]
     assert len({old for old, _ in lines}) == len(lines), "no old id stands there twice"
-    return {old: new for old, new in lines}
+    return dict(lines)
 
 
 def effects(clerk: SimulatedClerk, operation: str) -> int:

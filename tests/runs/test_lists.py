@@ -76,9 +76,7 @@ def test_a_list_that_changes_a_tenth_costs_a_request_for_each_change_and_little_
     for number, user in enumerate(_all_users(clerk)):
         if number % 10:
             seed(clerk, user["id"], public_metadata={"cohort": "all"})
-    workplace.write(
-        "job.yaml", "name: c\nkind: metadata\ntarget: users\nlist: users\npublic_metadata: {cohort: all}\n"
-    )
+    workplace.write("job.yaml", "name: c\nkind: metadata\ntarget: users\nlist: users\npublic_metadata: {cohort: all}\n")
     first = run(workplace)
     assert items(first) == {"total": 5000, "done": 500, "skipped": 4500}
     assert first.json["requests"] <= 555
@@ -122,12 +120,12 @@ def test_a_value_that_somebody_wrote_after_the_list_is_read_again_before_the_wri
         seed(clerk, user_id, public_metadata={"n": 2})
     workplace.write(
         "job.yaml",
-        'name: f\nkind: metadata\ntarget: users\nlist: users\nsource: users.jsonl\npublic_metadata: {n: 2}\n',
+        "name: f\nkind: metadata\ntarget: users\nlist: users\nsource: users.jsonl\npublic_metadata: {n: 2}\n",
     )
     assert items(run(workplace)) == {"total": 3, "skipped": 3}
     workplace.write(
         "job.yaml",
-        'name: g\nkind: metadata\ntarget: users\nlist: users\nsource: users.jsonl\npublic_metadata: {n: null}\n',
+        "name: g\nkind: metadata\ntarget: users\nlist: users\nsource: users.jsonl\npublic_metadata: {n: null}\n",
     )
     # The export shows no n at all, so by it alone nothing would change.
     assert items(run(workplace)) == {"total": 3, "done": 3}
