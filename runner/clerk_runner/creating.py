@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
+from clerk_jobs.call import State
+from clerk_jobs.catalog.consequences import destroyed_by
 from clerk_jobs.create_users.drafts import CreateDrafting
+from clerk_jobs.create_users.undo import DELETE, UndoCreatesDrafting, UndoCreatesWork
 from clerk_jobs.create_users.work import CreateWork
-from clerk_jobs.jobfile import CreateUsersJob
+from clerk_jobs.jobfile import CreateUsersJob, UndoCreatesJob
 from clerk_jobs.rows import open_rows
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import SCREENERS, Beside, Kind, Screens, Surroundings
+from clerk_runner.kinds import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
 from clerk_runner.mapping import MappingKeeper, owners_of, require_mapping
 from clerk_runner.request import RunRequest
 from clerk_runner.user_screener import UserScreener
 from clerk_runner.view import Words
 
-__all__ = ["CreateUsersKind"]
+__all__ = ["CreateUsersKind", "UndoCreatesKind"]
 
 CREATING = Words(
     question="Create these users?",
@@ -105,6 +109,57 @@ class CreateUsersKind(Kind):
         return f"{pending:,} {noun} created{changed}"
 
 
+class UndoCreatesKind(ComparingKind):
+    """``kind: undo-create-users``."""
+
+    deletes = True
+    scopes = ("write", "delete")
+    keeps = False
+
+    def __init__(self, job: UndoCreatesJob, in_flight: int) -> None:
+        """Read what the run that is taken back did."""
+        self._force = job.force
+        work = UndoCreatesWork(job, in_flight)
+        self.drafting, self.work, self.screening = UndoCreatesDrafting(), work, work
+        self.words = UNDOING_CREATES
+
+    async def deleted(self, journal: Journal) -> int:
+        """The users that the run created; what is put back is not deleted."""
+        return await journal.read(_deleted)
+
+    def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
+        """What is destroyed, and who is left alone."""
+        since = "deleted too (--force)" if self._force else "left alone, and listed as conflicts"
+        lines = [f"destroys: {one}" for one in destroyed_by("DeleteUser")]
+        return (
+            *lines,
+            "only users that the run created are deleted; who existed before stays",
+            f"users who have signed in since are {since}",
+            "values that the run changed are put back where they are still its own; passwords are not",
+            "it cannot be taken back; a mapping file stays as it is",
+        )
+
+    def consequence(self, pending: int) -> str:
+        """What happens to the pending rows."""
+        noun = "user is" if pending == 1 else "users are"
+        return f"{pending:,} {noun} deleted or put back; this is irreversible"
+
+
+def _deleted(db: sqlite3.Connection) -> int:
+    states = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
+    query = "SELECT count(*) FROM item JOIN grp ON grp.id = item.grp WHERE grp.name = ? AND item.state IN (?, ?, ?, ?)"
+    return int(db.execute(query, (DELETE, *states)).fetchone()[0])
+
+
+UNDOING_CREATES = Words(
+    question="Delete these users?",
+    doing="deleting",
+    done="deleted or put back",
+    pending="to delete or put back",
+    checking="looking at them once more",
+    offline="Clerk was not asked who has signed in since: those will be left alone",
+    doubtful="doubtful deletion",
+)
 STATES = {
     "email_address": "email_address_identification_status",
     "phone_number": "phone_number_identification_status",

@@ -16,7 +16,7 @@ from clerk_jobs.call import Safety, State
 from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import explain_kinds
 from clerk_jobs.invite import Drafting, InviteWork
-from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.jobfile.metadata_job import FIELDS
 from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.metadata.targets import TARGETS
@@ -391,11 +391,12 @@ def kind_of(job: Job, instance: InstanceKind, options: GateOptions) -> Kind:
             return OperationKind(job, 1 if any(quotas) else in_flight(instance, options))
         case UndoJob():
             return UndoKind(job, in_flight(instance, options))
-        case CreateUsersJob():
+        case CreateUsersJob() | UndoCreatesJob():
             # They stand on this module.
-            from clerk_runner.creating import CreateUsersKind  # noqa: PLC0415
+            from clerk_runner.creating import CreateUsersKind, UndoCreatesKind  # noqa: PLC0415
 
-            return CreateUsersKind(job, in_flight(instance, options))
+            most = in_flight(instance, options)
+            return CreateUsersKind(job, most) if isinstance(job, CreateUsersJob) else UndoCreatesKind(job, most)
         case _:
             raise AssertionError(f"a job of kind {job.kind} is run elsewhere")
 

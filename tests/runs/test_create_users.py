@@ -55,7 +55,7 @@ def mapping(workplace: Workplace) -> dict[str, str]:
         header, *lines = csv.reader(file)
     assert header == ["old_id", "new_id"]
     assert len({old for old, _ in lines}) == len(lines), "no old id stands there twice"
-    return dict(lines)
+    return {line[0]: line[1] for line in lines}
 
 
 def effects(clerk: SimulatedClerk, operation: str) -> int:
@@ -162,6 +162,51 @@ def test_a_mapping_that_is_not_ours_is_left_alone(start: Any) -> None:
     assert mapping(workplace).keys() == {"a1"}
     workplace.write("job.yaml", JOB.replace("ids.csv", "../ids.csv"))
     assert "leads out of the job file's folder" in workplace.run("plan", "job.yaml").err
+
+
+def test_existing_users_are_changed_where_they_differ_and_an_undo_puts_all_back(start: Any) -> None:
+    workplace, clerk = start("--users=4")
+    allowed = Workplace(workplace.folder, {**workplace.variables, "CLERK_BAPI_SCOPES": "write,delete"})
+    before = people(clerk)
+    same = before["ext-2"]
+    clerk.perform("PATCH", f"/users/{before['ext-1']['id']}", {"first_name": None})
+    before = people(clerk)
+    workplace.write("job.yaml", JOB + 'on_existing: update\ntotp_secret: "{totp?}"\n')
+    rows(
+        workplace,
+        "ext-0,user0@example.com,New,gold,secret",
+        "ext-1,user1@example.com,Named,,",
+        f"ext-2,user2@example.com,{same['first_name']},{same['public_metadata']['plan']},",
+        "a1,ada@example.com,Ada,,",
+        "a2,lin@example.com,Lin,,",
+        header=HEADER + ",totp",
+    )
+    planned = workplace.run("plan", "job.yaml").out
+    assert "2 exist and are changed" in planned
+    assert "of existing users these are not changed: email_address, totp_secret" in planned
+    ended = call(workplace)
+    assert codes(ended) == ["updated", "updated", "unchanged", "", ""], ended.out
+    after = people(clerk)
+    assert after["ext-0"]["public_metadata"] == {**before["ext-0"]["public_metadata"], "plan": "gold"}
+    assert (after["ext-0"]["first_name"], after["ext-0"]["totp_enabled"]) == ("New", False)
+    assert len(mapping(workplace)) == 5
+    clerk.perform("PATCH", f"/users/{after['ext-0']['id']}", {"first_name": "Theirs"})
+    run = ended.json["run"]
+    assert workplace.run("undo", run, "--yes", "--json").json["error"]["code"] == "scope_missing"
+    refused = allowed.run("undo", run, "--yes", "--json", "--confirm-count", "5")
+    assert (refused.code, refused.json["error"]["code"]) == (3, "confirmation_missing")
+    assert "--confirm-count 2" in refused.json["error"]["hint"], "the users that are put back are not deleted"
+    undone = allowed.run("undo", run, "--yes", "--json", "--confirm-count", "2")
+    assert (undone.code, items(undone)) == (1, {"total": 4, "done": 3, "failed": 1}), undone.out
+    assert "conflict" in codes(undone)
+    now = people(clerk)
+    assert set(now) == set(before)
+    kept = ("first_name", "public_metadata", "external_id")
+    assert [now["ext-1"][name] for name in kept] == [before["ext-1"][name] for name in kept]
+    assert (now["ext-0"]["first_name"], now["ext-0"]["public_metadata"]) == (
+        "Theirs",
+        before["ext-0"]["public_metadata"],
+    )
 
 
 def test_no_secret_of_a_row_is_kept(start: Any) -> None:
