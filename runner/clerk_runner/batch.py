@@ -20,6 +20,7 @@ from clerk_jobs.call import State
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.backing_up import Backup, backup_target
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
@@ -30,7 +31,7 @@ from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
+from clerk_runner.kinds import SCREENERS, Kind, Screens, Surroundings, kind_of
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.listing import Listing, listed_rows, listing_of
@@ -189,6 +190,7 @@ class _Run:
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
+            target = await backup_target(self._job.folder, self._kind.saves, choice, journal)
             await self._bring_rows(folder, journal, exchange, log)
             await self._take_in(choice, journal, exchange, log)
             counts = await journal.counts()
@@ -211,6 +213,8 @@ class _Run:
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
+            if target is not None and counts[State.PENDING]:
+                await self._back_up(target, counts[State.PENDING], journal, exchange)
             return await self._send(folder, journal, exchange, log, preview.forecast)
         finally:
             if self._listing is not None and self._given is not None:
@@ -232,6 +236,14 @@ class _Run:
             self._listing = Listing(job, *around)
             await self._listing.bring()
             self._given = listed_rows(folder)
+
+    async def _back_up(self, target: Path, pending: int, journal: Journal, exchange: Exchange) -> None:
+        """Save what the rows name; nothing is sent before that is on the disk."""
+        assert self._kind.saves is not None
+        payloads = self._kind.payloads(self._source, journal.path)
+        workers = SCREENERS[self._credentials.key.kind.value]
+        backup = Backup(journal, exchange, payloads, self._kind.saves[1], target, workers)
+        await self._followed(backup.write(), lambda: Progress("backing up", backup.seen, pending))
 
     def _ask(self, choice: Choice, deleted: int) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""

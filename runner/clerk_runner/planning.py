@@ -21,9 +21,11 @@ import msgspec
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
+from clerk_runner.backing_up import require_absent
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
 from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.output import output_path
 from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
 from clerk_runner.interrupts import Interrupts
@@ -140,6 +142,9 @@ class _Planning:
         self._kind.require_outputs(request, None)
         standing = Standing(Past([], frozenset(), request.gate_options))
         requests, latency_s = 0, DEFAULT_LATENCY_S
+        if self._kind.saves is not None:
+            now_ms = int(time.time() * 1000)
+            require_absent(output_path(request.job.folder, self._kind.saves[0], run="RUN", created_ms=now_ms))
         notes: tuple[str, ...] = ()
         if self._source is not None:
             await self._take_in(self._source)

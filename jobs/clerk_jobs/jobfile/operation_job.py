@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,13 +11,15 @@ from msgspec import Meta
 from clerk_jobs.catalog import load
 from clerk_jobs.catalog.catalog import UnknownOperationError, UnknownVersionError
 from clerk_jobs.catalog.operation import Operation
-from clerk_jobs.jobfile.export_fields import Pairs, filters
+from clerk_jobs.export.form import STDOUT
+from clerk_jobs.jobfile.export_fields import Pairs, filters, output_file
 from clerk_jobs.jobfile.fields import compile_node, map_of_templates
 from clerk_jobs.jobfile.listing_rules import column_complaints, row_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node
 from clerk_jobs.jobfile.reading import Complaint, Reading, Rule, Unread
 from clerk_jobs.jobfile.sources import sources
+from clerk_jobs.operation.reading import ObjectReader
 from clerk_jobs.rows.source import Source
 from clerk_jobs.template import Template
 from clerk_jobs.wording import did_you_mean
@@ -98,6 +100,20 @@ def _columns_exist(
     yield from column_complaints(listing, api_version, {"path": path, "query": query, "body": body})
 
 
+def _backup_can_be_made(backup: str | None, operation: str, api_version: str) -> Iterator[Complaint]:
+    if backup is None:
+        return
+    if backup == STDOUT or not backup.endswith(".jsonl"):
+        yield Complaint("backup", "must be the path of a file of JSON Lines", "backup: before-{run}.jsonl")
+    try:
+        found = operation_of(operation, api_version)
+    except (UnknownOperationError, UnknownVersionError):
+        return
+    if not ObjectReader(load(api_version), found.path).can_read:
+        said = f"cannot be made: Clerk has no read for what {found.operation_id} is about"
+        yield Complaint("backup", said, "remove it, or export the list first")
+
+
 def _something_varies(path: Template | None, query: Template | None, body: Template | None) -> Iterator[Complaint]:
     if not any(part is not None and part.columns for part in (path, query, body)):
         yield Complaint(
@@ -116,17 +132,20 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
         path: templates of the parameters in its path.
         query: templates of its query parameters.
         body: its body, templates and all.
+        lanes: ``bulk`` sends fifty rows in a call where Clerk has a form for that, ``single`` never does.
         max_rows: refuse an input with more rows.
+        backup: save the objects that the rows name to this file first; {date}, {time} and {run} are filled in.
         protect: ids that no row may name in its path: such a row is skipped.
     """
 
-    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows"}
+    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows", "lanes", "backup"}
     rules: ClassVar[tuple[Rule, ...]] = (
         _rows_come_from,
         _operation_exists,
         _parts_fit,
         _something_varies,
         _columns_exist,
+        _backup_can_be_made,
     )
     also_known: ClassVar[dict[str, str]] = {
         "csv": "source",
@@ -143,7 +162,9 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
     path: Annotated[Template, map_of_templates()] | None = None
     query: Annotated[Template, map_of_templates()] | None = None
     body: Annotated[Template, _body()] | None = None
+    lanes: Literal["bulk", "single"] = "bulk"
     max_rows: Annotated[int, Meta(ge=1)] | None = None
+    backup: Annotated[str, output_file()] | None = None
     protect: list[str] = msgspec.field(default_factory=list)
 
     @property
