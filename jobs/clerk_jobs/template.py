@@ -1,10 +1,11 @@
 """Templates: ``"{column:int}"`` in a job file becomes a value of a row.
 
-The language, whole. ``{column}`` stands for a row's value. ``{column:int}`` casts it (str, int, float, bool,
-json). ``{column|upper}`` and ``{column:int|default:1}`` send it through functions, see `clerk_jobs.pipes`.
-``{column?}`` and ``{column:int?}`` drop an empty value: the key or the list item that holds the template is left
-out. ``{{`` and ``}}`` are braces. A value that is one template alone keeps its type; in mixed text every template
-becomes text, an empty optional one no text. There is no code in it, and every size is bounded.
+The language, whole. ``{column}`` stands for a row's value, ``{user.name}`` for a value inside of one (see
+`clerk_jobs.reach`). ``{column:int}`` casts it (str, int, float, bool, json, list, first, rest). ``{column|upper}`` and
+``{column:int|default:1}`` send it through functions, see `clerk_jobs.pipes`. ``{column?}`` and ``{column:int?}`` drop
+an empty value: the key or the list item that holds the template is left out. ``{{`` and ``}}`` are braces. A value
+that is one template alone keeps its type; in mixed text every template becomes text, an empty optional one no text.
+There is no code in it, and every size is bounded.
 
 Templates are compiled once, when the job file is loaded, and rendered for each row.
 """
@@ -16,9 +17,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from clerk_jobs.casts import CAST_TYPES, CASTS, Misfit, as_text, is_empty
+from clerk_jobs.casts import CAST_TYPES, CASTS, PARTS, Misfit, as_text, is_empty
 from clerk_jobs.errors import RowProblem, TemplateError
-from clerk_jobs.pipes import Pipes, compile_pipes
+from clerk_jobs.pipes import NONE, Pipes, compile_pipes
+from clerk_jobs.reach import reach
 from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
 from clerk_jobs.wording import did_you_mean, shown
 
@@ -121,7 +123,7 @@ class Placeholder(Template):
 
     def render(self, values: Mapping[str, Json]) -> Json | Dropped:
         """Give the row's value, cast and sent through the functions."""
-        value = values.get(self.column, DROPPED)
+        value = reach(values, self.column)
         if (value is DROPPED or is_empty(value)) and self._pipes.has_default:
             return self._piped(self._pipes.fallback)
         if value is DROPPED:
@@ -142,9 +144,10 @@ class Placeholder(Template):
             optional = f"{{{self.column}:{self._cast_name}?}}"
             raise self._problem("missing_value", f"is empty; write {optional} to leave empty values out")
         try:
-            return self._cast(value)
+            found = self._cast(value)
         except Misfit as misfit:
             raise self._problem("cast_failed", str(misfit)) from None
+        return DROPPED if self.optional and self._cast_name in PARTS and not found else found
 
     def _piped(self, work: Callable[[], Json]) -> Json:
         try:
@@ -180,6 +183,11 @@ class MixedText(Template):
         """Join ``parts``, in their order, for each row."""
         super().__init__(source, (part.column for part in parts if isinstance(part, Placeholder)), str)
         self._parts = tuple(parts)
+
+    def lacks(self, values: Mapping[str, Json]) -> bool:
+        """Tell whether an optional placeholder in it is empty in a row."""
+        placeholders = (part for part in self._parts if isinstance(part, Placeholder))
+        return any(part.optional and part.render(values) is DROPPED for part in placeholders)
 
     def render(self, values: Mapping[str, Json]) -> str:
         """Give the text for one row."""

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +36,8 @@ from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import Log, open_log
-from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.meter import Meter
+from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
@@ -63,6 +63,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View, signals: In
     """
     check_instance(request.job, request.credentials)
     kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
+    kind.require_outputs(request, None)
     bypassed = require_scopes(request.credentials, kind.scopes, consent)
     with signals or Interrupts() as interrupts:
         try:
@@ -128,6 +129,7 @@ class _Run:
             Client(self._credentials, self._job.api_version) as client,
             open_account(client, self._request.state, self._clock, options) as account,
         ):
+            self._kind.require_outputs(self._request, account.instance)
             choice = self._choose(self._facts(account.instance, fingerprint))
             if choice.action == "repeat":
                 return repeated(choice.folder)
@@ -179,10 +181,11 @@ class _Run:
 
     async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
         folder, exchange, instance = choice.folder, account.exchange, account.instance
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
@@ -203,15 +206,16 @@ class _Run:
                 notes=self._kind.notes(self._screener),
             )
             standing = Standing(past, out_now(account.folder))
-            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
+            preview = await build_preview(self._job, self._credentials, self._kind, journal, standing, known)
+            self._view.preview(preview)
             if counts[State.PENDING] + counts[State.DOUBT]:
-                self._ask(choice, counts)
+                self._ask(choice, await self._kind.deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
             if target is not None and counts[State.PENDING]:
                 await self._back_up(target, counts[State.PENDING], journal, exchange)
-            return await self._send(folder, journal, exchange, log)
+            return await self._send(folder, journal, exchange, log, preview.forecast)
         finally:
             if self._listing is not None and self._given is not None:
                 self._given.close()
@@ -241,12 +245,11 @@ class _Run:
         backup = Backup(journal, exchange, payloads, self._kind.saves[1], target, workers)
         await self._followed(backup.write(), lambda: Progress("backing up", backup.seen, pending))
 
-    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
+    def _ask(self, choice: Choice, deleted: int) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
-        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
             if self._kind.deletes:
-                require_count(sum(counts[state] for state in sent), self._consent)
+                require_count(deleted, self._consent)
             with self._interrupts.paused():
                 require_consent(self._kind.words.question, self._consent)
         except BaseException:
@@ -308,8 +311,9 @@ class _Run:
         def progress() -> Progress:
             until = self._closed_until(exchange)
             detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
+            return meter.complete(Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail))
 
+        meter = Meter(exchange)
         await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
     async def _watch_reads(self, exchange: Exchange) -> None:
@@ -334,7 +338,9 @@ class _Run:
         given = self._request.max_time_s
         return None if given is None else given - (time.monotonic() - self._began)
 
-    async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
+    async def _send(
+        self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log, forecast: Forecast
+    ) -> Summary:
         await journal.put(state="running")
         await journal.checkpoint()
         left_s = self._time_left()
@@ -358,15 +364,23 @@ class _Run:
         self._interrupts.drain = engine.interrupt
         if self._interrupts.received is not None:
             engine.interrupt()
+        beside = self._kind.beside(self._request, folder, journal)
+        if beside is not None:
+            await beside.begin()
         try:
-            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
+            meter = Meter(exchange, forecast)
+            follow = None if beside is None else beside.follow()
+            await self._followed(
+                engine.run(), lambda: meter.complete(engine_progress(engine, self._kind.words)), follow
+            )
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:
                 raise
             engine.interrupt()
+        trouble = None if beside is None else await beside.end()
         ended = Ended(
-            error=engine.ending,
+            error=engine.ending or trouble,
             interrupted=self._interrupts.exit if engine.interrupted else None,
             requests=exchange.requests,
             throttled=exchange.throttled,

@@ -12,11 +12,11 @@ from math import ceil
 from pathlib import Path
 from typing import Protocol
 
-from clerk_jobs.call import Safety
+from clerk_jobs.call import Safety, State
 from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import explain_kinds
 from clerk_jobs.invite import Drafting, InviteWork
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.jobfile.metadata_job import FIELDS
 from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.metadata.targets import TARGETS
@@ -29,21 +29,23 @@ from clerk_jobs.rows import RowSource
 from clerk_limits.documented import LIMITS, InstanceKind, LimitKind, LimitScope, limits_for
 from clerk_limits.gate import GateOptions
 from clerk_runner.comparing import Comparer, ImagePayloads, Screening
-from clerk_runner.errors import UsageError
+from clerk_runner.errors import RunnerError, UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.feed import Feed, Feeding
+from clerk_runner.folders import RunFolder
 from clerk_runner.folding import UnitFeed, fold_subjects
 from clerk_runner.images import mark_written
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
 from clerk_runner.protecting import Protector
+from clerk_runner.request import RunRequest
 from clerk_runner.safety import Scope
 from clerk_runner.screening import Screener
 from clerk_runner.source import SourcePayloads, ingest
 from clerk_runner.view import INVITING, Words
 from clerk_runner.work import Drafts, Payloads, Work
 
-__all__ = ["SCREENERS", "Kind", "Screens", "Surroundings", "kind_of"]
+__all__ = ["SCREENERS", "Beside", "Kind", "Screens", "Surroundings", "kind_of"]
 
 SLOW_ANSWER_S = 1.0
 """Answers slower than this do not use the whole share: more calls in flight would only leave more in doubt."""
@@ -83,6 +85,22 @@ class Surroundings:
     log: Log
     instance: InstanceKind
     listed: bool = False
+
+
+class Beside(Protocol):
+    """What is done beside sending."""
+
+    async def begin(self) -> None:
+        """Get ready, before the first write."""
+        ...
+
+    async def follow(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    async def end(self) -> RunnerError | None:
+        """Finish; what is wrong, if anything is."""
+        ...
 
 
 class Kind(ABC):
@@ -138,6 +156,26 @@ class Kind(ABC):
         await journal.prepare_changes()
         await ingest(source, self.drafting, journal.match_changed)
         await journal.finish_changes()
+
+    def require_outputs(self, request: RunRequest, instance: str | None) -> None:  # noqa: ARG002  some need it
+        """Check that what the run writes outside of its folder may be written.
+
+        Args:
+            instance: None where it is not known yet.
+
+        Raises:
+            UsageError: it may not.
+        """
+        return
+
+    def beside(self, request: RunRequest, folder: RunFolder, journal: Journal) -> Beside | None:  # noqa: ARG002  as above
+        """What is done beside sending, if anything is."""
+        return None
+
+    async def deleted(self, journal: Journal) -> int:
+        """How many rows the whole run deletes, where it ``deletes``."""
+        counts = await journal.counts()
+        return sum(counts[state] for state in (State.PENDING, State.INTENT, State.DOUBT, State.DONE))
 
     def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  some need it
         """What else a preview says, a line each; ``screens`` has ended, or is None where nothing was read."""
@@ -367,6 +405,12 @@ def kind_of(job: Job, instance: InstanceKind, options: GateOptions) -> Kind:
             return OperationKind(job, 1 if any(quotas) else in_flight(instance, options))
         case UndoJob():
             return UndoKind(job, in_flight(instance, options))
+        case CreateUsersJob() | UndoCreatesJob():
+            # They stand on this module.
+            from clerk_runner.creating import CreateUsersKind, UndoCreatesKind  # noqa: PLC0415
+
+            most = in_flight(instance, options)
+            return CreateUsersKind(job, most) if isinstance(job, CreateUsersJob) else UndoCreatesKind(job, most)
         case _:
             raise AssertionError(f"a job of kind {job.kind} is run elsewhere")
 

@@ -139,6 +139,7 @@ class _Planning:
     async def run(self, *, offline: bool) -> tuple[Preview, int]:
         """Check every row, and ask Clerk what it has unless ``offline``; also returns the requests."""
         request = self._request
+        self._kind.require_outputs(request, None)
         standing = Standing(Past([], frozenset(), request.gate_options))
         requests, latency_s = 0, DEFAULT_LATENCY_S
         if self._kind.saves is not None:

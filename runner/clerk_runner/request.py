@@ -6,21 +6,23 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.history import Past, spent
+from clerk_runner.logs import LogOptions
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
 
-SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
 
 
@@ -32,6 +34,8 @@ class RunRequest:
         folder: the run to resume; None where the job's own run is looked for.
         parent: the run that a new one follows from: what it takes back, or does again.
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
+        log: what the run's log holds, and where else it goes.
+        telemetry: is told of the run and its requests.
     """
 
     job: SourceJob
@@ -42,11 +46,14 @@ class RunRequest:
     allow_outside: bool = False
     fresh: bool = False
     accept_changes: bool = False
+    force: bool = False
     folder: RunFolder | None = None
     parent: str | None = None
     unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
+    log: LogOptions = field(default_factory=LogOptions)
+    telemetry: Telemetry = NO_TELEMETRY
 
     @property
     def source_name(self) -> str:

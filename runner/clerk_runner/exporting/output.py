@@ -20,7 +20,7 @@ from clerk_jobs.export.form import STDOUT as STDOUT_NAME
 from clerk_jobs.export.form import Form
 from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.exporting.pieces import Pieces
-from clerk_runner.exporting.sinks import Sink, open_sink
+from clerk_runner.exporting.sinks import Packed, Sink, open_sink
 from clerk_runner.folders import RunFolder, StateFolder
 
 __all__ = [
@@ -130,11 +130,15 @@ def write_partial(partial: Path, form: Form, pieces: Pieces, target: Path) -> Ou
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        unfit = _fill(open_sink(form, handle, partial), pieces)
+        out = Packed(handle, form.packing)
+        unfit = _fill(open_sink(form, out, partial), pieces)
         os.fsync(handle)
     finally:
         os.close(handle)
-    return OutputFacts(str(target), partial.stat().st_size, digest_of_file(partial), unfit)
+    size = partial.stat().st_size
+    # A form that writes here and there in its file has to be read.
+    digest = out.sha256.hexdigest() if size == out.size else digest_of_file(partial)
+    return OutputFacts(str(target), size, digest, unfit)
 
 
 def write_stdout(form: Form, pieces: Pieces) -> OutputFacts:
@@ -145,7 +149,7 @@ def write_stdout(form: Form, pieces: Pieces) -> OutputFacts:
     """
     sys.stdout.flush()
     with suppress(BrokenPipeError):
-        _fill(open_sink(form, sys.stdout.fileno(), STDOUT), pieces)
+        _fill(open_sink(form, Packed(sys.stdout.fileno(), form.packing), STDOUT), pieces)
     return OutputFacts(str(STDOUT))
 
 

@@ -20,7 +20,9 @@ from clerk_runner.exporting.positions import Positions, forget_positions, load_p
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.exporting.stores import ParentStore, SpoolStore
 from clerk_runner.exporting.walking import Walk, WalkParts, make_walk, walk_below, walk_changes
-from clerk_runner.view import Progress
+from clerk_runner.meter import Meter
+from clerk_runner.remaining import Pace
+from clerk_runner.view import Progress, Tally
 
 __all__ = ["WalkPhase"]
 
@@ -133,8 +135,17 @@ class WalkPhase:
         if self._run.around.interrupts.received is not None:
             halt.interrupt()
 
+        clock, pace, meter = self._run.around.clock, Pace(), Meter(self._run.exchange)
+
         def read() -> Progress:
-            return Progress(label, walk.rows, max(total, walk.rows), self._run.exchange.trouble)
+            left_s = pace.left_s(clock.now(), walk.rows, total)
+            ends_at = None if left_s is None else clock.wall() + left_s
+            detail = self._run.exchange.trouble
+            if halt.interrupted:
+                detail = "stopping; Ctrl-C again ends at once"
+            tally = Tally(done=walk.rows)
+            now = Progress(label, walk.rows, max(total, walk.rows), detail, (), tally, ends_at=ends_at)
+            return meter.complete(now)
 
         async with asyncio.TaskGroup() as group:
             helpers: list[Coroutine[Any, Any, None]] = [self._run.around.view.follow(read)]
