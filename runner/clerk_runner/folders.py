@@ -33,7 +33,7 @@ from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.schema import is_blank, open_reader
 from clerk_runner.writer import create_private
 
-__all__ = ["UNFINISHED", "RunFacts", "RunFolder", "StateFolder", "write_private"]
+__all__ = ["UNFINISHED", "RunFacts", "RunFolder", "StateFolder", "make_private", "write_private"]
 
 UNFINISHED = frozenset({"planned", "running", "waiting", "interrupted", "stopped", "finalizing"})
 
@@ -206,8 +206,7 @@ class StateFolder:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (root, self.runs, self.locks, self.ledger):
-                folder.mkdir(mode=0o700, exist_ok=True)
-                _check_private(folder)
+                make_private(folder)
         except OSError as error:
             raise UsageError(
                 f"the state folder {root} cannot be used: {error.strerror}",
@@ -248,8 +247,8 @@ class StateFolder:
         return folder
 
     def list(self) -> list[RunFolder]:
-        """All runs, oldest first."""
-        found = [path for path in self.runs.iterdir() if (path / "run.json").is_file()]
+        """All runs, oldest first; a link is no run."""
+        found = [path for path in self.runs.iterdir() if (path / "run.json").is_file() and not path.is_symlink()]
         return [RunFolder(path) for path in sorted(found)]
 
     def find(self, word: str) -> RunFolder:
@@ -267,6 +266,16 @@ class StateFolder:
             return (exact or found)[0]
         problem = f"{len(found)} runs begin with {word!r}" if found else f"there is no run {word!r}"
         raise UsageError(problem, code="run_unknown", hint="clerk-batch runs list shows all of them")
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the state where there is none, for this user alone; a link in its place is not followed.
+
+    Raises:
+        UsageError: it is no folder of this user's, or others may write into it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_private(folder)
 
 
 def _same_file(handle: int, path: Path) -> bool:
