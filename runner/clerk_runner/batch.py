@@ -29,6 +29,7 @@ from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
+from clerk_runner.high_water import begin_start, require_newest
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
@@ -179,6 +180,7 @@ class _Run:
         journal = Journal(folder.journal_path, durable=True)
         try:
             exchange.attach(log)
+            await require_newest(folder, journal)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
@@ -301,8 +303,7 @@ class _Run:
         return None if given is None else given - (time.monotonic() - self._began)
 
     async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
-        await journal.put(state="running")
-        await journal.checkpoint()
+        await begin_start(folder, journal)
         left_s = self._time_left()
         counts = await journal.counts()
         engine = Engine(
