@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
