@@ -23,6 +23,7 @@ from clerk_jobs.metadata.targets import TARGETS
 from clerk_jobs.metadata.undo import UndoDrafting, UndoWork
 from clerk_jobs.metadata.work import MetadataWork
 from clerk_jobs.operation.drafts import OperationDrafting
+from clerk_jobs.operation.reading import ObjectReader
 from clerk_jobs.operation.work import OperationWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.documented import LIMITS, InstanceKind, LimitKind, LimitScope, limits_for
@@ -44,7 +45,7 @@ from clerk_runner.source import SourcePayloads, ingest
 from clerk_runner.view import INVITING, Words
 from clerk_runner.work import Drafts, Payloads, Work
 
-__all__ = ["Beside", "Kind", "Screens", "Surroundings", "kind_of"]
+__all__ = ["SCREENERS", "Beside", "Kind", "Screens", "Surroundings", "kind_of"]
 
 SLOW_ANSWER_S = 1.0
 """Answers slower than this do not use the whole share: more calls in flight would only leave more in doubt."""
@@ -75,6 +76,7 @@ class Surroundings:
 
     Attributes:
         instance: decides how many reads are in flight.
+        listed: whether the rows were listed by this run less than a minute ago.
     """
 
     journal: Journal
@@ -82,6 +84,7 @@ class Surroundings:
     payloads: Payloads
     log: Log
     instance: InstanceKind
+    listed: bool = False
 
 
 class Beside(Protocol):
@@ -108,12 +111,14 @@ class Kind(ABC):
         folds: rows of one subject travel together.
         deletes: it destroys, so that the number of rows has to be confirmed.
         scopes: of CLERK_BAPI_SCOPES that it needs.
+        saves: where the objects that rows name are saved before the first write, and what reads them.
     """
 
     once = True
     folds = False
     deletes = False
     scopes: tuple[Scope, ...] = ("write",)
+    saves: tuple[str, ObjectReader] | None = None
     words: Words = INVITING
     drafting: Drafts
     work: Work
@@ -202,6 +207,10 @@ class InviteKind(Kind):
             workers=SCREENERS[around.instance.value],
         )
 
+    def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
+        """What can be taken back of it."""
+        return ("undo: e-mails cannot be called back; clerk-batch undo RUN revokes invitations that are still pending",)
+
 
 class ComparingKind(Kind):
     """A kind that reads before it writes: what changes nothing costs no write, so a run can simply be done again."""
@@ -221,6 +230,7 @@ class ComparingKind(Kind):
             payloads=around.payloads,
             undo=self.keeps,
             joins=self.joins,
+            listed=around.listed,
             workers=SCREENERS[around.instance.value],
         )
 
@@ -266,7 +276,7 @@ class MetadataKind(ComparingKind):
             how = "replace: Clerk has no such operation here, so each write reads first and merges what is missing away"
         else:
             how = "replace: nothing else stays in a kind that is given"
-        undo = "undo: clerk-batch undo RUN puts the old values back where they are still ours"
+        undo = "undo: clerk-batch undo RUN puts the old values back where they are still ours; a stored null it cannot"
         lines = [*explain_kinds(chosen), how, undo if self._job.undo else "undo: false, so it cannot be taken back"]
         if isinstance(screens, Comparer) and screens.large:
             lines.append(f"{screens.large:,} will hold more than 8 KB in all kinds together, which Clerk may refuse")
@@ -285,7 +295,9 @@ class OperationKind(Kind):
         self._job = job
         self._operation = job.facts
         self.drafting = OperationDrafting(job)
-        self.work = OperationWork(job, in_flight)
+        work = self.work = OperationWork(job, in_flight)
+        self._bulk = work.bulk
+        self.saves = None if job.backup is None else (job.backup, work.reader)
         self.once = self._operation.safety is Safety.ONCE
         self.deletes = self._operation.method == "DELETE"
         self.scopes = ("write", "delete") if self.deletes else ("write",)
@@ -311,13 +323,18 @@ class OperationKind(Kind):
         name = self._operation.operation_id
         does = destroyed_by(name) if self.deletes else consequences_of(name)
         lines = [f"{'destroys' if self.deletes else 'sets off'}: {one}" for one in does]
+        if self.saves is not None:
+            lines.append(f"backup: what the rows name is saved to {self.saves[0]} before the first call")
         if self.once:
             lines.append("a call whose answer is lost ends as unresolved: it is never sent again by itself")
         return (*lines, "it cannot be taken back" if self.deletes else "no undo: clerk-batch cannot take it back")
 
     def consequence(self, pending: int) -> str:
         """How often it is called."""
-        calls = f"{self._operation.operation_id} is called {pending:,} time{'' if pending == 1 else 's'}"
+        name, bulk = self._operation.operation_id, self._bulk
+        calls = f"{name} is called {pending:,} time{'' if pending == 1 else 's'}"
+        if bulk is not None:
+            calls = f"{name} for {pending:,} row{'' if pending == 1 else 's'}, {bulk.size} in a call"
         return f"{calls}; this is irreversible" if self.deletes else calls
 
 
