@@ -127,6 +127,8 @@ class Client:
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
     _bodies: Bodies = field(default_factory=Bodies, repr=False)
+    _date: tuple[str, int | None] = field(default=("", None), repr=False)
+    """The last ``Date`` header, and what it says: it is the same for a second."""
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
@@ -219,17 +221,24 @@ class Client:
     def _note_date(self, header: str | None) -> None:
         if header is None:
             return
-        try:
-            parts = email.utils.parsedate_tz(header)
-            if parts is None:
-                return
-            server_s = email.utils.mktime_tz(parts)
-        except (ValueError, OverflowError):
+        if header != self._date[0]:
+            self._date = header, _seconds(header)
+        server_s = self._date[1]
+        if server_s is None:
             return
         # The header counts whole seconds: its moment lies half a second later on average.
         offset_s = server_s + 0.5 - time.time()
         if abs(offset_s) < MAX_DATE_OFFSET_S:
             self.offset_s = offset_s
+
+
+def _seconds(date: str) -> int | None:
+    """Unix time of a ``Date`` header; None where it is none."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return None if parts is None else email.utils.mktime_tz(parts)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _flaw(error: Exception) -> str:
