@@ -26,6 +26,7 @@ from clerk_runner.folders import RunFolder, StateFolder
 __all__ = [
     "STDOUT",
     "OutputFacts",
+    "digest_of_file",
     "is_same",
     "output_path",
     "publish",
@@ -80,7 +81,7 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
         return
     size = path.stat().st_size
     ours = [facts for run in reversed(state.list()) if (facts := written_by(run, job)) and facts.path == str(path)]
-    digest = _digest(path) if any(facts.size == size for facts in ours) else None
+    digest = digest_of_file(path) if any(facts.size == size for facts in ours) else None
     if not any((facts.size, facts.sha256) == (size, digest) for facts in ours):
         raise UsageError(
             f"{path} exists, and no run of this job wrote it as it is now",
@@ -136,7 +137,7 @@ def write_partial(partial: Path, form: Form, pieces: Pieces, target: Path) -> Ou
         os.close(handle)
     size = partial.stat().st_size
     # A form that writes here and there in its file has to be read.
-    digest = out.sha256.hexdigest() if size == out.size else _digest(partial)
+    digest = out.sha256.hexdigest() if size == out.size else digest_of_file(partial)
     return OutputFacts(str(target), size, digest, unfit)
 
 
@@ -178,9 +179,10 @@ def publish(partial: Path, target: Path) -> None:
 def is_same(facts: OutputFacts) -> bool:
     """Whether the file under its name is the one that these facts describe."""
     path = Path(facts.path)
-    return path.is_file() and path.stat().st_size == facts.size and _digest(path) == facts.sha256
+    return path.is_file() and path.stat().st_size == facts.size and digest_of_file(path) == facts.sha256
 
 
-def _digest(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -126,10 +126,11 @@ class _Run:
 
     async def _work_on(self, folder: RunFolder, account: Account) -> ExportSummary:
         exchange = account.exchange
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._request.credentials.host)
             await account.succeed(journal)
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
