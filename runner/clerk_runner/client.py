@@ -29,6 +29,7 @@ from clerk_jobs.call import Call, Problem, Reply
 from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
+from clerk_runner.plain import plain
 
 __all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify", "json_or_text"]
 
@@ -196,7 +197,7 @@ class Client:
             return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
         kind = response.headers.get("Content-Type", "").lower()
         is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
-        trace_id = response.headers.get("cf-ray") or None
+        trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
         try:
             async with self._bodies.read(response) as body:
                 size = len(body)
@@ -265,18 +266,18 @@ def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
     listed = value.get("errors") if isinstance(value, Mapping) else None
     problems = [_problem(one) for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     if isinstance(value, Mapping) and isinstance(value.get("clerk_trace_id"), str):
-        trace_id = value["clerk_trace_id"]
+        trace_id = plain(value["clerk_trace_id"])[:MAX_CODE]
     fallback = Problem(f"http_{status}", f"Clerk answered {status}")
     return Reply(status, value, tuple(problems) or (fallback,), trace_id)
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
-    """An error for reports and logs: in one line, and without the addresses that Clerk repeats in some messages."""
+    """An error for reports and logs: one plain line, without the addresses that Clerk repeats in some messages."""
     code, meta = one.get("code"), one.get("meta")
     message = one.get("long_message") or one.get("message") or ""
     return Problem(
-        code[:MAX_CODE] if isinstance(code, str) and code else "unknown",
-        redact(" ".join(str(message).split()))[:MAX_MESSAGE],
+        plain(code)[:MAX_CODE] if isinstance(code, str) and code else "unknown",
+        plain(redact(" ".join(str(message).split())))[:MAX_MESSAGE],
         meta if isinstance(meta, Mapping) else {},
     )
 
