@@ -26,7 +26,7 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
-from clerk_runner.body import MAX_BODY, Bodies, TooLargeError
+from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
@@ -133,7 +133,7 @@ class Client:
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={
