@@ -15,6 +15,7 @@ from clerk_runner.exporting.request import Surroundings
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
+from clerk_runner.reporting.record import Record
 
 __all__ = ["Opened"]
 
@@ -28,6 +29,7 @@ class Opened:
     journal: Journal
     exchange: Exchange
     log: Log
+    record: Record
 
     @property
     def job(self) -> ExportJob:

@@ -144,7 +144,10 @@ class WalkPhase:
             return meter.complete(now)
 
         async with asyncio.TaskGroup() as group:
-            helpers: list[Coroutine[Any, Any, None]] = [self._run.around.view.follow(read)]
+            helpers: list[Coroutine[Any, Any, None]] = [
+                self._run.around.view.follow(read),
+                self._run.record.follow(read),
+            ]
             if (max_time_s := self._run.around.request.max_time_s) is not None:
                 helpers.append(_end_in_time(halt, max_time_s - self._run.around.elapsed_s))
             tasks = [group.create_task(helper) for helper in helpers]
