@@ -20,6 +20,7 @@ from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Notes", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
@@ -114,11 +115,13 @@ class Exchange:
         self._speed = speed
         self._down_since: float | None = None
         self._log = log
+        self._telemetry = NO_TELEMETRY
         self._notes: Notes | None = None
 
-    def attach(self, log: Log, notes: Notes | None = None) -> None:
-        """Belong to a run from now on: its log, and what it notes for its report."""
+    def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY, notes: Notes | None = None) -> None:
+        """Belong to a run from now on: its log, whoever else is told of its requests, and its notes for the report."""
         self._log, self._notes = log, notes
+        self._telemetry = telemetry
 
     async def permit(
         self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
@@ -317,6 +320,7 @@ class Exchange:
         if self._notes is not None:
             self._notes.attempted(status, elapsed_s)
         self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
+        self._telemetry.request(call, status, elapsed_s)
         return attempt
 
     def _definite(self, call: Call, attempt: Answered) -> bool:

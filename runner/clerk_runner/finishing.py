@@ -118,6 +118,7 @@ def _write_reports(folder: RunFolder, source: RowSource) -> None:
 
 def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> Summary:
     facts, items, error = folder.facts(), count_items(folder.journal_path), ended.error
+    mapping = [folder.meta()["mapping"]] if "mapping" in folder.meta() else []
     told: dict[str, Any] | None = None
     if ended.interrupted is not None:
         state, exit_code = "interrupted", ended.interrupted
@@ -139,10 +140,15 @@ def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> 
         requests=requests,
         throttled=throttled,
         elapsed_s=round(ended.elapsed_s, 3),
-        outputs=[str(folder.path / "results.csv"), str(folder.path / "failed.csv")],
+        outputs=[str(folder.path / name) for name in ("results.csv", "failed.csv")] + [*mapping, *_backups(folder)],
         run_dir=str(folder.path),
         exit=int(exit_code),
         parent=facts.parent,
         error=told,
         next_permit=error.until if isinstance(error, LeftEarly) else None,
     )
+
+
+def _backups(folder: RunFolder) -> list[str]:
+    meta = folder.meta()
+    return [meta["backup"]["path"]] if meta.get("backup_done") else []

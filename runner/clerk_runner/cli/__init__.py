@@ -13,7 +13,7 @@ from io import TextIOWrapper
 
 import click
 
-from clerk_runner.cli.interruption import ignore_signals, listen_for_interrupts
+from clerk_runner.interruption import ignore_signals, listen_for_interrupts
 
 __all__ = ["cli", "main"]
 

@@ -18,6 +18,7 @@ from clerk_jobs.errors import ClerkBatchError
 from clerk_jobs.jobfile import ExportJob
 from clerk_runner.cli.ending import unread
 from clerk_runner.cli.metrics import keep_metrics
+from clerk_runner.cli.observing import Observers
 from clerk_runner.cli.terminal import show_lines, show_summary
 from clerk_runner.cli.text import clock_time, count, duration, say
 from clerk_runner.credentials import discover, state_home
@@ -27,7 +28,6 @@ from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
 from clerk_runner.exporting.summary import Increment, Proof
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.pinging import ping
-from clerk_runner.view import View
 
 __all__ = ["ExportOptions", "plan_of_export", "work_on_export"]
 
@@ -50,7 +50,9 @@ class ExportOptions:
     as_json: bool
 
 
-def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, view: View) -> int:
+def work_on_export(
+    job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, observers: Observers
+) -> int:
     """Run an export; it only reads, so nobody is asked. Returns the exit code."""
     request = ExportRequest(
         job=job,
@@ -64,9 +66,11 @@ def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options
         folder=folder,
         max_wait_s=options.max_wait_s,
         max_time_s=options.max_time_s,
+        log=observers.log,
+        telemetry=observers.telemetry,
     )
     try:
-        summary = asyncio.run(run_export(request, view))
+        summary = observers.summary = asyncio.run(run_export(request, observers.view))
     except ClerkBatchError as error:
         _ping(job, exit_of(error))
         raise

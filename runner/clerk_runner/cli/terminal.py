@@ -170,7 +170,7 @@ def preview_lines(preview: Preview) -> list[str]:
         ending = mail if preview.mails else "Clerk sends no e-mail for them"
         lines.append(f"  {count(items.pending, 'invitation')} will be created; {ending}")
     elif not begun and not items.total:
-        lines.append("  the input has a header and no rows: there is nothing to do")
+        lines.append("  the input has no rows: there is nothing to do")
     return lines
 
 

@@ -22,14 +22,18 @@ __all__ = ["Opened"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open run."""
+    """An open run.
+
+    Attributes:
+        record: notes for its report; None where the walk is a part of other work.
+    """
 
     around: Surroundings
     folder: RunFolder
     journal: Journal
     exchange: Exchange
     log: Log
-    record: Record
+    record: Record | None = None
 
     @property
     def job(self) -> ExportJob:

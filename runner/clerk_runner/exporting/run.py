@@ -127,16 +127,17 @@ class _Run:
 
     async def _work_on(self, folder: RunFolder, account: Account) -> ExportSummary:
         exchange = account.exchange
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._request.credentials.host)
             await account.succeed(journal)
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
             facts = folder.facts()
             record = await open_record(journal)
-            exchange.attach(log, record)
+            exchange.attach(log, self._request.telemetry, record)
             opened = Opened(self._around, folder, journal, exchange, log, record)
             return await work_through(opened, lambda: self._target(facts.id, facts.created_ms, check=True))
         finally:

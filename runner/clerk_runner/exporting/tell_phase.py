@@ -58,7 +58,8 @@ class TellPhase:
             increment=None if basis is None else told(basis, await self._changed(basis)),
         )
         write_private(self._run.folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
-        await self._run.record.save(over=True)
+        if self._run.record is not None:
+            await self._run.record.save(over=True)
         if trouble := await asyncio.to_thread(leave_report, self._run.folder, None):
             self._run.log.warning("report", reason=trouble)
         if done:

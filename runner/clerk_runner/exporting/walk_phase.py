@@ -33,15 +33,19 @@ UNPAGED = 500
 
 
 class WalkPhase:
-    """Walks what a run exports."""
+    """Walks what a run exports.
 
-    def __init__(self, run: Opened) -> None:
+    Args:
+        doing: what the walk is called while it is watched.
+    """
+
+    def __init__(self, run: Opened, doing: str = "exporting") -> None:
         """Begin nothing yet."""
         self._run = run
+        self._doing = doing
 
     async def walk(self) -> Halt:
         """Walk to the end, or until it has to stop; afterwards everything that came is journalled."""
-        await self._run.journal.put(state="running")
         parent = self._run.job.for_each
         if parent is not None and not await self._run.journal.get("parents_known"):
             halt = await self._find_parents(find_list(parent, self._run.job.api_version))
@@ -71,7 +75,7 @@ class WalkPhase:
                 self._run.operation, positions, spool, pages, keeper, total=total, where=self._run.job.where
             )
             walk = await make(given)
-            await self._followed(walk, keeper, halt, f"exporting {self._run.job.listing}", total or 0)
+            await self._followed(walk, keeper, halt, f"{self._doing} {self._run.job.listing}", total or 0)
             return walk, halt
         finally:
             await asyncio.to_thread(spool.close)
@@ -144,10 +148,9 @@ class WalkPhase:
             return meter.complete(now)
 
         async with asyncio.TaskGroup() as group:
-            helpers: list[Coroutine[Any, Any, None]] = [
-                self._run.around.view.follow(read),
-                self._run.record.follow(read),
-            ]
+            helpers: list[Coroutine[Any, Any, None]] = [self._run.around.view.follow(read)]
+            if self._run.record is not None:
+                helpers.append(self._run.record.follow(read))
             if (max_time_s := self._run.around.request.max_time_s) is not None:
                 helpers.append(_end_in_time(halt, max_time_s - self._run.around.elapsed_s))
             tasks = [group.create_task(helper) for helper in helpers]

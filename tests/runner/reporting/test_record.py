@@ -131,7 +131,7 @@ def test_notes_that_cannot_be_written_end_nothing(tmp_path: Path) -> None:
         record.attempted(200, 0.1)
         journal.close()
         await record.save(over=True)
-        assert await open_record(journal)
+        assert isinstance(await open_record(journal), Record)
 
     asyncio.run(play())
 

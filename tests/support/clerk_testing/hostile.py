@@ -13,16 +13,38 @@ import re
 import socket
 import ssl
 import struct
+import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
-__all__ = ["Arrived", "HostileClerk", "Say", "answer", "hostile_clerk", "serving"]
+__all__ = ["IMPATIENT", "MEASURED", "Arrived", "HostileClerk", "Say", "answer", "hostile_clerk", "serving"]
 
 End = Literal["keep", "close", "reset", "stall"]
+Handle: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 _UNTIL_STARTED_S = 60
+
+_IMPATIENT = """\
+import functools, clerk_runner.client as module
+module.Client = functools.partial(module.Client, deadline_s=1.0)
+from clerk_runner.cli import main
+main()
+"""
+IMPATIENT = (sys.executable, "-c", _IMPATIENT)
+"""The command line whose attempts end after a second instead of a minute."""
+
+_MEASURED = """\
+import atexit, sys
+from pathlib import Path
+memory = lambda: [line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1]
+atexit.register(lambda: Path("memory").write_text(memory()))
+from clerk_runner.cli import main
+main()
+"""
+MEASURED = (sys.executable, "-c", _MEASURED)
+"""The command line, which leaves the most memory that it used, in KB, in a file ``memory``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +83,13 @@ class HostileClerk:
     Attributes:
         arrived: every request, in its order.
         script: what is said by method and path; the last entry of a list is said again and again.
+        judge: what says it instead, if there is one.
     """
 
     address: str
     arrived: list[Arrived] = field(default_factory=list)
     script: dict[str, list[Say]] = field(default_factory=dict)
+    judge: Callable[[Arrived], Say] | None = None
 
     def count(self, target: str) -> int:
         """How often a method and path were asked for."""
@@ -118,7 +142,7 @@ def hostile_clerk(
         while True:
             arrived = await _arrival(reader)
             clerk.arrived.append(arrived)
-            said = clerk.say(arrived)
+            said = (clerk.judge or clerk.say)(arrived)
             await _write(writer, said)
             if said.end == "stall":
                 # Until the other side has enough.
@@ -134,7 +158,7 @@ def hostile_clerk(
 
 
 @contextmanager
-def serving(handle: object, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+def serving(handle: Handle, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """Serve connections in a thread; yields the port. Connections that are open are cancelled with the block."""
     loop = asyncio.new_event_loop()
     started: list[int] = []
@@ -142,7 +166,7 @@ def serving(handle: object, *, tls: ssl.SSLContext | None = None) -> Iterator[in
 
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError, ssl.SSLError, asyncio.CancelledError):
-            await handle(reader, writer)  # type: ignore[operator]
+            await handle(reader, writer)
         writer.close()
 
     async def main() -> None:
@@ -172,7 +196,7 @@ async def _arrival(reader: asyncio.StreamReader) -> Arrived:
     line, _, rest = head.partition("\r\n")
     headers = {name.lower(): text for name, text in re.findall(r"(?m)^([^:\r\n]+):[ \t]*([^\r\n]*)", rest)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Arrived(line.rpartition(" ")[0] + " ", headers, body)
+    return Arrived(line, headers, body)
 
 
 async def _write(writer: asyncio.StreamWriter, said: Say) -> None:
