@@ -19,7 +19,7 @@ from typing import Final
 
 from clerk_jobs.casts import CAST_TYPES, CASTS, PARTS, Misfit, as_text, is_empty
 from clerk_jobs.errors import RowProblem, TemplateError
-from clerk_jobs.pipes import NONE, Pipes, compile_pipes
+from clerk_jobs.pipes import Pipes, compile_pipes
 from clerk_jobs.reach import reach
 from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
 from clerk_jobs.wording import did_you_mean, shown
