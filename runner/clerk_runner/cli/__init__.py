@@ -32,7 +32,7 @@ COMMANDS = {
     "resume": ("clerk_runner.cli.run:resume", "Go on with an unfinished run by its id."),
     "retry": ("clerk_runner.cli.retry:retry", "Send the failed rows of a run again, as they are."),
     "undo": ("clerk_runner.cli.undo:undo", "Put back what a metadata run changed; revoke what an invitation run sent."),
-    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows."),
+    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows, write its report."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),
     "simulate": ("clerk_runner.cli.simulate:simulate", "Run Clerk on your own machine, for rehearsals."),
