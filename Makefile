@@ -9,6 +9,9 @@ SUPPLY   := $(VENV)/.installed-for-supply
 JOB      ?= examples/invites/job.yaml
 ARGS     ?=
 SPEC     ?= spec
+# How long the crash torture goes on; SEED=7 makes the choices of an earlier one again.
+KILLS    ?= 300
+SECONDS  ?= 1800
 # Percent of branches that the whole suite must reach; a part of it (ARGS=tests/limits) is not judged.
 COVERAGE := 95
 # Most tests wait for processes and clocks, so a core serves two of them.
@@ -20,11 +23,12 @@ UV       := $(BIN)/uv
 # The part of the tests that tells within minutes whether other versions of the dependencies will do.
 CHEAP    := tests/jobs tests/limits tests/fuzz tests/runner tests/cli
 # How long each target is fuzzed, in seconds, and which; all of them unless told otherwise.
-SECONDS  ?= 60
+FUZZ_S   ?= 60
 TARGET   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test lint format types layers check package catalog bench lock audit test-lowest test-newest fuzz clean
+.PHONY: help install demo run simulate test torture lint format types layers check package catalog bench lock audit
+.PHONY: test-lowest test-newest fuzz clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -60,6 +64,9 @@ simulate: $(USE) ## start the simulator: make simulate ARGS="--users 1000"
 
 test: $(DEVELOP) ## run the tests with branch coverage
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=$(COVERAGE)) $(ARGS)
+
+torture: $(DEVELOP) ## kill jobs of every kind at every step, and resume them: make torture KILLS=300 SECONDS=1800 SEED=7
+	PYTHONPATH=tests/support $(BIN)/python -m clerk_testing.torture --kills $(KILLS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(DEVELOP) ## check style and formatting
 	$(BIN)/ruff format --check .
@@ -113,9 +120,9 @@ define other
 	.venv-$(1)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(or $(ARGS),$(CHEAP))
 endef
 
-fuzz: $(DEVELOP) ## look for bytes that bring a reader down: make fuzz SECONDS=600 TARGET=csv
+fuzz: $(DEVELOP) ## look for bytes that bring a reader down: make fuzz FUZZ_S=600 TARGET=csv
 	@$(PIP) install --only-binary :all: --group fuzz
-	PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(SECONDS) $(TARGET)
+	PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(FUZZ_S) $(TARGET)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .venv-lowest .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage .coverage.*

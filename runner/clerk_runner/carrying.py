@@ -15,6 +15,7 @@ from clerk_runner.doubts import INTENT_LIFE_S, Doubts
 from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.exchange import Sent, fatal_error
 from clerk_runner.journal import Intent, OpenItem
+from clerk_runner.reading_ahead import ReadAhead
 
 __all__ = ["Carrier"]
 
@@ -28,7 +29,7 @@ class Carrier:
         self._exchange = means.exchange
         self._clock = means.clock
         self._work = means.work
-        self._payloads = means.payloads
+        self._payloads = ReadAhead(means.payloads, means.feed)
         self._feed = means.feed
         self._options = means.options
         self._log = means.log
@@ -41,7 +42,7 @@ class Carrier:
     async def prepare(self, lane: Lane, opened: list[OpenItem]) -> tuple[list[Item], Call] | None:
         """The items with their payloads, and their call; None where they are settled without one."""
         try:
-            items = await asyncio.to_thread(self._payloads.items, opened)
+            items = await self._payloads.items(opened)
             prepared = await self._exchange.converse(self._work.prepare(lane, items))
             if isinstance(prepared, Call):
                 return items, prepared

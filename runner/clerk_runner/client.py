@@ -17,7 +17,6 @@ import asyncio
 import email.utils
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -27,6 +26,7 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
+from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
@@ -37,11 +37,6 @@ DEADLINE_S = 60.0
 """Longest attempt, from the connection to the last byte; shorter than any quarantine by at least 20 s."""
 
 CONNECT_S = 20.0
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
-LARGE_BODY = 256 * 1024
-LARGE_BODIES = 24
-"""Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
 MAX_DATE_OFFSET_S = 86_400.0
 MAX_CODE, MAX_MESSAGE = 100, 500
 """Characters of an error that are kept."""
@@ -85,16 +80,16 @@ class Lost:
 
 
 Attempt: TypeAlias = Answered | NotSent | Lost
-Decode: TypeAlias = Callable[[bytes], Any]
-"""Makes a success's body the reply's value; a ValueError says that it is not whole."""
+Decode: TypeAlias = Callable[[memoryview], Any]
+"""Makes a success's body the reply's value and keeps nothing of it; a ValueError says that it is not whole."""
 
 
-def json_or_text(body: bytes) -> Any:
+def json_or_text(body: memoryview) -> Any:
     """The decoder for an operation whose answer is no JSON by contract: with it a page of text is an answer."""
     try:
         return orjson.loads(body)
     except ValueError:
-        return body.decode(errors="replace")
+        return str(body, errors="replace")
 
 
 class _Broken(Exception):  # noqa: N818  never leaves this module
@@ -131,12 +126,14 @@ class Client:
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
-    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES), repr=False)
+    _bodies: Bodies = field(default_factory=Bodies, repr=False)
+    _date: tuple[str, int | None] = field(default=("", None), repr=False)
+    """The last ``Date`` header, and what it says: it is the same for a second."""
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={
@@ -204,32 +201,30 @@ class Client:
         is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
         trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
         try:
-            async with self._large if _may_be_large(response) else nullcontext():
-                body = await _bounded(response)
+            async with self._bodies.read(response) as body:
+                size = len(body)
                 read = decode if status < 300 else orjson.loads
-                value = read(body) if body and (is_json or is_text) else None
+                value = read(body) if size and (is_json or is_text) else None
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             flaw = _flaw(error)
             # A success whose status arrived has happened, whatever became of its body; a refusal has to be whole.
             if status < 300 and (is_json or is_text):
                 return Answered(Reply(status, trace_id=trace_id), False, retry_after, date, flaw)
-            unread, body, value = flaw, b"", None
+            unread, size, value = flaw, 0, None
         else:
-            unread = "" if is_json or is_text or not body else "not JSON"
+            unread = "" if is_json or is_text or not size else "not JSON"
         if unread and status != 429:
             # The page of a gateway, whatever its status says. A 429 counts by its status: gateways send it too.
             return Lost(f"an unreadable answer ({status}, {unread})")
-        return Answered(_reply(status, value, trace_id), bool(body) or status == 204, retry_after, date)
+        return Answered(_reply(status, value, trace_id), size > 0 or status == 204, retry_after, date)
 
     def _note_date(self, header: str | None) -> None:
         if header is None:
             return
-        try:
-            parts = email.utils.parsedate_tz(header)
-            if parts is None:
-                return
-            server_s = email.utils.mktime_tz(parts)
-        except (ValueError, OverflowError):
+        if header != self._date[0]:
+            self._date = header, _seconds(header)
+        server_s = self._date[1]
+        if server_s is None:
             return
         # The header counts whole seconds: its moment lies half a second later on average.
         offset_s = server_s + 0.5 - time.time()
@@ -237,20 +232,19 @@ class Client:
             self.offset_s = offset_s
 
 
-class _TooLargeError(ValueError):
-    """A body grew beyond ``MAX_BODY``."""
-
-
-def _may_be_large(response: aiohttp.ClientResponse) -> bool:
-    """Whether a body is large or does not say: a packed one tells its length before it is unpacked."""
-    size = response.content_length
-    return size is None or size > LARGE_BODY or "Content-Encoding" in response.headers
+def _seconds(date: str) -> int | None:
+    """Unix time of a ``Date`` header; None where it is none."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return None if parts is None else email.utils.mktime_tz(parts)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _flaw(error: Exception) -> str:
     """Why a body cannot be used, for people."""
     match error:
-        case _TooLargeError():
+        case TooLargeError():
             return f"larger than {MAX_BODY // 2**20} MB"
         case TimeoutError():
             return "no whole answer in time"
@@ -273,18 +267,6 @@ def _moved(response: aiohttp.ClientResponse) -> tuple[str, tuple[tuple[str, str]
     if place.origin() != response.url.origin() or place.user is not None or not place.raw_path.startswith("/v1/"):
         return None
     return place.raw_path.removeprefix("/v1"), tuple(place.query.items())
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, which may not grow without end."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise _TooLargeError
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _reply(status: int, value: Any, trace_id: str | None) -> Reply:

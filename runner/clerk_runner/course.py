@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from clerk_jobs.call import Outcome, State
 from clerk_jobs.jobfile import StopAfter
@@ -23,12 +24,16 @@ from clerk_runner.journal import Journal, OpenItem
 from clerk_runner.logs import Log
 from clerk_runner.work import Payloads, Work
 
-__all__ = ["LONGEST_SLEEP_S", "LOOK_S", "Course", "EngineOptions", "Means"]
+__all__ = ["LONGEST_SLEEP_S", "LOOK_S", "Course", "EngineOptions", "Forecast", "Means"]
 
 LONGEST_SLEEP_S = 30.0
 """Longest time without a look: the machine may have slept, and its clock may have been set."""
 LOOK_S = 1.0
 """Time between two looks at what others may change without a word."""
+
+
+Forecast: TypeAlias = Callable[[], float | None]
+"""When a worker will have its permit, on the loop's clock; None where nobody knows. Asked by who wants to know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +98,10 @@ class Course:
         """Lost answers of each lane since its last one that came."""
         self.checking_at: float | None = None
         """Wall time at which the next doubtful items are looked up; None where there are none."""
-        self.waiting: dict[str, float | None] = {}
-        """When each worker that waits will have its permit, on the loop's clock; None where nobody knows."""
+        self.waiting: dict[str, Forecast] = {}
+        """What each worker that waits knows of its permit."""
+        self.waits: set[asyncio.Timeout] = set()
+        """Waits for permits that a drain calls off."""
         self.idle: set[str] = set()
         """Workers for which there is nothing to do."""
         self.draining = asyncio.Event()
@@ -104,7 +111,7 @@ class Course:
         self.interrupted = False
         self._feed = means.feed
         self._log = means.log
-        self._changed = asyncio.Event()
+        self._waiters: dict[asyncio.Future[None], Callable[[], bool]] = {}
 
     @property
     def sending(self) -> int:
@@ -116,16 +123,25 @@ class Course:
         """Whether everything is settled, and nothing can be pending or in doubt any more."""
         return self._feed.left == 0 and self.in_flight == 0 and self.counts[State.DOUBT] == 0
 
+    def permit_at(self) -> float | None:
+        """When the first of those who wait will have its permit, on the loop's clock; None where nobody knows."""
+        return min((at for forecast in self.waiting.values() if (at := forecast()) is not None), default=None)
+
     def interrupt(self) -> None:
         """Begin no new call, wait for those in flight; the run can be resumed."""
         self.interrupted = True
-        self.draining.set()
-        self.notify()
+        self._drain()
 
     def stop(self, error: RunnerError) -> None:
         """The same, because of an error; the first one is kept."""
         self.ending = self.ending or error
+        self._drain()
+
+    def _drain(self) -> None:
         self.draining.set()
+        for wait in self.waits:
+            wait.reschedule(0.0)
+        self.waits.clear()
         self.notify()
 
     @contextmanager
@@ -164,17 +180,25 @@ class Course:
 
     def notify(self) -> None:
         """Wake whoever waits for a change."""
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
+        for waiter, concerns in self._waiters.items():
+            if not waiter.done() and concerns():
+                waiter.set_result(None)
 
-    async def wait_for_change(self, at_most_s: float = LOOK_S) -> None:
-        """Wait until something changed, or for a while: what others see may change without a word."""
-        changed = self._changed
+    async def wait_for_change(self, at_most_s: float = LOOK_S, concerns: Callable[[], bool] = lambda: True) -> None:
+        """Wait until something changed, or for a while: what others see may change without a word.
+
+        Args:
+            concerns: whether a change means anything to who waits; looked at with every change.
+        """
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters[waiter] = concerns
         try:
             async with asyncio.timeout(at_most_s):
-                await changed.wait()
+                await waiter
         except TimeoutError:
             return
+        finally:
+            del self._waiters[waiter]
 
 
 def _again(item: OpenItem, outcome: Outcome) -> OpenItem:

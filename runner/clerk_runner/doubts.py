@@ -47,7 +47,7 @@ class Doubts:
                 self._course.checking_at = None
                 if self._course.is_over:
                     return
-                await self._course.wait_for_change()
+                await self._course.wait_for_change(concerns=self._concerns)
                 continue
             waits = {doubt.attempt: self._quarantine_left(doubt) for doubt in doubts}
             soonest = min(waits.values())
@@ -59,6 +59,10 @@ class Doubts:
             for doubt in doubts:
                 if waits[doubt.attempt] <= 0 and not self._course.draining.is_set():
                     await self._reconcile(doubt)
+
+    def _concerns(self) -> bool:
+        course = self._course
+        return bool(course.counts[State.DOUBT]) or course.draining.is_set() or course.is_over
 
     def _quarantine_left(self, doubt: Doubt) -> float:
         """Seconds until absence proves something: by the wall clock and, where this process sent it, ours too."""

@@ -111,7 +111,7 @@ class Engine:
 
     def status(self) -> Status:
         """A snapshot for people."""
-        permit_at = min((at for at in self._course.waiting.values() if at is not None), default=None)
+        permit_at = self._course.permit_at()
         wait_s = None if permit_at is None else max(permit_at - self._clock.now(), 0.0)
         return Status(
             counts=Counter(self.counts),
@@ -183,7 +183,8 @@ class Engine:
         if self._course.sending or len(self._course.waiting) + len(self._course.idle) < len(self._lanes.workers):
             return None
         now, wall = self._clock.now(), self._clock.wall()
-        events = [("the next permit", wall + at - now) for at in self._course.waiting.values() if at is not None]
+        permit_at = self._course.permit_at()
+        events = [] if permit_at is None else [("the next permit", wall + permit_at - now)]
         if self._course.checking_at is not None:
             events.append(("the look at what is in doubt", self._course.checking_at))
         return min(events, key=lambda event: event[1], default=None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 
@@ -20,8 +20,9 @@ from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
-__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "duration_words", "fatal_error", "ledger_stop"]
+__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Notes", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
 T = TypeVar("T")
 
@@ -59,6 +60,16 @@ class Sent:
     end: Literal["answered", "throttled", "not_sent", "lost"]
     reply: Reply | None = None
     reason: str = ""
+
+
+class Notes(Protocol):
+    """What is told of every permit and every request, see `clerk_runner.reporting.record`."""
+
+    def waited(self, operation: str, waited_s: float, *, granted: bool) -> None:
+        """A call has waited for its permit until now: until it came, or was not wanted any more."""
+
+    def attempted(self, status: int | str, elapsed_s: float) -> None:
+        """A request ended: with a status, or with the reason why there is none."""
 
 
 class GaveUp(StoppedError):  # noqa: N818  a way to stop
@@ -104,10 +115,13 @@ class Exchange:
         self._speed = speed
         self._down_since: float | None = None
         self._log = log
+        self._telemetry = NO_TELEMETRY
+        self._notes: Notes | None = None
 
-    def attach(self, log: Log) -> None:
-        """Belong to a run from now on: its log."""
-        self._log = log
+    def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY, notes: Notes | None = None) -> None:
+        """Belong to a run from now on: its log, whoever else is told of its requests, and its notes for the report."""
+        self._log, self._notes = log, notes
+        self._telemetry = telemetry
 
     async def permit(
         self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
@@ -117,10 +131,16 @@ class Exchange:
         Raises:
             StoppedError: the ledger cannot be used any more.
         """
+        asked_at, granted = self.clock.now(), False
         try:
-            return await self.gate.acquire(method, template, subject=subject, items=items, spare=spare)
+            permit = await self.gate.acquire(method, template, subject=subject, items=items, spare=spare)
+            granted = True
+            return permit
         except LedgerError as error:
             raise ledger_stop(error) from error
+        finally:
+            if self._notes is not None:
+                self._notes.waited(f"{method} {template}", self.clock.now() - asked_at, granted=granted)
 
     async def read(
         self, call: Call, *, judge: bool = True, permit: Permit | None = None, tells_429: bool = False
@@ -297,7 +317,10 @@ class Exchange:
                     self._unreachable(f"Clerk answers {reply.status} {what}", fatal=False)
                 else:
                     self._down_since, self.trouble = None, ""
+        if self._notes is not None:
+            self._notes.attempted(status, elapsed_s)
         self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
+        self._telemetry.request(call, status, elapsed_s)
         return attempt
 
     def _definite(self, call: Call, attempt: Answered) -> bool:

@@ -22,7 +22,7 @@ import orjson
 from clerk_jobs.call import Outcome, State
 from clerk_runner import intake
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
-from clerk_runner.schema import open_writer
+from clerk_runner.schema import damaged, open_writer
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
 
@@ -45,6 +45,8 @@ class Journal:
         """Open or create it; see ``schema.open_writer`` for what it raises."""
         self.path = path
         self._writer = open_writer(path, durable=durable)
+        self.watcher: Callable[[Sequence[Outcome]], None] | None = None
+        """Is told what was written of items, once it is on the disk."""
 
     def close(self) -> None:
         """Finish what was ordered, then close."""
@@ -55,7 +57,10 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Any:
             row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-            return None if row is None else orjson.loads(row[0])
+            try:
+                return None if row is None else orjson.loads(row[0])
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path) from error
 
         return await self._writer.run(work)
 
@@ -139,6 +144,7 @@ class Journal:
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what became of items outside an attempt: screened, reconciled."""
         await self._writer.run(lambda db: _settle(db, outcomes))
+        self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
@@ -181,6 +187,11 @@ class Journal:
             _settle(db, outcomes)
 
         await self._writer.run(work)
+        self._tell(outcomes)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if self.watcher is not None:
+            self.watcher(outcomes)
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""

@@ -1,8 +1,8 @@
 """The lanes of a job: workers that wait for work and for permits, and hand both to the carrier.
 
-A lane of ONCE calls waits for its permit first and takes items only then, so an item that can go two ways goes by the
-lane whose permit comes first. A lane of IDEMPOTENT calls takes items first, because its permit may be for their subject
-alone.
+A lane with one call of a kind that happens once waits for its permit first and takes items only then, so an item that
+can go two ways goes by the lane whose permit comes first. Every other lane takes items first, because its permit may be
+for their subject alone.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Lanes:
 
     async def work(self, lane: Lane, worker: str) -> None:
         """Be a worker of a lane, until it will never have anything to do again."""
-        carry = self._carry_once if lane.safety is Safety.ONCE else self._carry_repeatable
+        carry = self._permit_first if lane.safety is Safety.ONCE and lane.at_once == 1 else self._items_first
         while await self._has_work(lane, worker, alone=self._takes_alone(lane)):
             size, wait_s = self._next_call(lane)
             if size:
@@ -61,7 +61,7 @@ class Lanes:
         ]
         return min((self._clock.wall() + wait_s for wait_s in waits if wait_s is not None), default=None)
 
-    async def _carry_once(self, lane: Lane, size: int, worker: str) -> None:
+    async def _permit_first(self, lane: Lane, size: int, worker: str) -> None:
         """A call whose permit comes before its items are chosen."""
         spare = self._spare(lane)
         permit = await self._permit(
@@ -86,7 +86,7 @@ class Lanes:
             else:
                 await self._carrier.carry(lane, opened, *prepared, permit)
 
-    async def _carry_repeatable(self, lane: Lane, size: int, worker: str) -> None:
+    async def _items_first(self, lane: Lane, size: int, worker: str) -> None:
         """A call whose permit may be for its items' subject alone."""
         opened = self._feed.take(size, alone=True)
         if not opened:
@@ -101,16 +101,26 @@ class Lanes:
 
     async def _permit_for(self, call: Call, opened: list[OpenItem], worker: str) -> Permit | None:
         """A permit for the call of items that are held meanwhile; they are given back where a drain comes first."""
-        permit = None
-        self._course.held_back += 1
+        course, permit = self._course, None
+
+        def forecast() -> float | None:
+            wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
+            return None if wait_s is None else self._clock.now() + wait_s
+
+        course.held_back += 1
+        course.waiting[worker] = forecast
+        # No task beside this one: of those that wait there are as many as calls in flight, and each has its own.
+        wait = asyncio.timeout(None if not course.draining.is_set() else 0.0)
+        course.waits.add(wait)
         try:
-            permit = await self._permit(
-                self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items),
-                self._drained(call, worker),
-                worker,
-            )
+            async with wait:
+                permit = await self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items)
+        except TimeoutError:
+            pass
         finally:
-            self._course.held_back -= 1
+            course.waits.discard(wait)
+            course.held_back -= 1
+            del course.waiting[worker]
             if permit is None:
                 self._feed.give_back(opened)
         return permit
@@ -141,7 +151,8 @@ class Lanes:
 
     async def _wait_for_room(self, worker: str, wait_s: float) -> None:
         """Let time pass until the job's own limits may have room for the lane."""
-        self._course.waiting[worker] = self._clock.now() + wait_s
+        room_at = self._clock.now() + wait_s
+        self._course.waiting[worker] = lambda: room_at
         try:
             await self._course.wait_for_change(min(wait_s, LONGEST_SLEEP_S))
         finally:
@@ -175,15 +186,10 @@ class Lanes:
             wait_s = self._exchange.gate.next_in(lane.method, lane.template, items=size, spare=spare)
             await self._look_again(worker, wait_s)
 
-    async def _drained(self, call: Call, worker: str) -> None:
-        """Ends with a drain; tells meanwhile how far away the call's permit is."""
-        while not self._course.draining.is_set():
-            wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
-            await self._look_again(worker, wait_s)
-
     async def _look_again(self, worker: str, wait_s: float | None) -> None:
         """Wait for a change; the longer the wait for a permit the rarer the look: an hour of waiting costs nothing."""
-        self._course.waiting[worker] = None if wait_s is None else self._clock.now() + wait_s
+        permit_at = None if wait_s is None else self._clock.now() + wait_s
+        self._course.waiting[worker] = lambda: permit_at
         await self._course.wait_for_change(LOOK_S if wait_s is None else min(max(LOOK_S, wait_s / 10), LONGEST_SLEEP_S))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from yarl import URL
@@ -67,13 +68,10 @@ def _is_exempt(host: str, port: int | None, exempt: str) -> bool:
 
 
 def _checked(name: str, text: str) -> URL:
-    try:
+    with suppress(ValueError):
         url = URL(text if "://" in text else f"http://{text}")
-        is_proxy = url.scheme == "http" and url.host is not None
-    except ValueError:
-        is_proxy = False
-    if is_proxy:
-        return url
+        if url.scheme == "http" and url.host is not None:
+            return url
     raise UsageError(
         f"{name} is not the address of an http proxy",
         code="proxy_malformed",

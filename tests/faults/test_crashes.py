@@ -32,7 +32,7 @@ INTENT, DOUBT = 1, 2
 @pytest.fixture
 def clerk() -> Iterator[SimulatedClerk]:
     with simulated_clerk(
-        "--key=sk_live_struck", f"--speed={SPEED}", "--latency=20ms", "--duplicate-lag=2s", "--users=400"
+        "--key=sk_live_struck", f"--speed={SPEED}", "--latency=20ms", "--duplicate-lag=600s", "--users=400"
     ) as started:
         yield started
 

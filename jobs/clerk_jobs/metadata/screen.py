@@ -15,7 +15,6 @@ from clerk_jobs.metadata.trees import (
     ABSENT,
     FIELD_BYTES,
     Change,
-    FoldError,
     changes_between,
     digest_of,
     merged,
@@ -90,6 +89,17 @@ class MetadataScreening:
         found = yield from read_current(self._target, units[0][0].group, "id", values)
         return [self._judged(unit, found.get(value, [])) for unit, value in zip(units, values, strict=True)]
 
+    def unchanged(self, units: Sequence[Sequence[Item]]) -> list[Outcome]:
+        """Settle the rows that change nothing by what the list showed a moment ago, without another read."""
+        outcomes: list[Outcome] = []
+        for unit in units:
+            listed, group = unit[0].payload.get("listed"), unit[0].group
+            if listed is not None:
+                value = unit[0].payload["value"]
+                verdict = self._judged(unit, [Current(f"{group}/{value}" if group else value, listed)])
+                outcomes += (one for one in verdict.outcomes if one.state is State.SKIPPED)
+        return outcomes
+
     def _verdict(self, unit: Sequence[Item], found: Found) -> Verdict:
         return self._judged(unit, found[match_key(self._by, unit[0].payload["value"])])
 
@@ -101,11 +111,7 @@ class MetadataScreening:
             return _all(unit, State.FAILED, "not_found", f"Clerk has no such {noun}")
         if len({one.subject for one in found}) > 1:
             return _all(unit, State.FAILED, "ambiguous", f"more than one {noun} has this {self._by}")
-        try:
-            wanted = wanted_of(unit, merges=self._mode == "merge")
-        except FoldError as error:
-            said = f"rows of one {noun} first overwrite {error} and then write an object there: give one row for it"
-            return _all(unit, State.FAILED, "cannot_be_folded", said)
+        wanted = wanted_of(unit, merges=self._mode == "merge")
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:

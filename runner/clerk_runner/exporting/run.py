@@ -24,6 +24,7 @@ from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import open_log
+from clerk_runner.reporting.record import open_record
 from clerk_runner.request import disk_error
 from clerk_runner.view import View
 
@@ -126,15 +127,18 @@ class _Run:
 
     async def _work_on(self, folder: RunFolder, account: Account) -> ExportSummary:
         exchange = account.exchange
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._request.credentials.host)
             await account.succeed(journal)
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
             facts = folder.facts()
-            opened = Opened(self._around, folder, journal, exchange, log)
+            record = await open_record(journal)
+            exchange.attach(log, self._request.telemetry, record)
+            opened = Opened(self._around, folder, journal, exchange, log, record)
             return await work_through(opened, lambda: self._target(facts.id, facts.created_ms, check=True))
         finally:
             journal.close()

@@ -21,7 +21,7 @@ from clerk_jobs.export.columns import Column, default_columns
 from clerk_jobs.export.form import Form, Format
 from clerk_jobs.export.lists import find_list
 from clerk_runner.errors import UsageError
-from clerk_runner.exporting.sinks import choosing, open_sink
+from clerk_runner.exporting.sinks import Packed, choosing, open_sink
 from clerk_runner.exporting.sinks.columnar import GROUP
 
 COLUMNS = (
@@ -52,7 +52,7 @@ def written(path: Path, form: Form, rows: list[bytes], piece: int) -> bytes:
     handle = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     data = b"".join(row + b"\n" for row in rows)
     try:
-        sink = open_sink(form, handle, path)
+        sink = open_sink(form, Packed(handle, form.packing), path)
         for start in range(0, len(data), piece):
             sink.take(data[start : start + piece])
         sink.finish()
@@ -111,7 +111,7 @@ def test_sqlite_is_typed_and_indexed(tmp_path: Path) -> None:
 def test_parquet_is_typed_and_says_what_did_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "a"
     handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
-    sink = open_sink(Form("parquet", columns=COLUMNS), handle, path)
+    sink = open_sink(Form("parquet", columns=COLUMNS), Packed(handle, None), path)
     sink.take(b"".join(row + b"\n" for row in ROWS))
     sink.finish()
     os.close(handle)
