@@ -202,3 +202,10 @@ def test_row_34_an_answer_of_another_shape_stops_the_export_and_is_no_export(mee
     assert (ended.code, ended.json["error"]["exit"]) == (4, 4), ended.out
     assert clerk.count(USERS) < 10
     assert not (place.folder / "users.jsonl").exists()
+
+
+def test_a_page_by_contract_is_shown_as_text(meet: Any) -> None:
+    """The one operation that answers with HTML: its page is the answer, and commands in it are text."""
+    place, _ = meet({"GET /v1/public/interstitial": [answer(b"<p>\x1b[2J\n</p>", kind="text/html; charset=utf-8")]})
+    ended = place.run("api", "GET", "/public/interstitial")
+    assert (ended.code, ended.out) == (0, "<p>\\x1b[2J\n</p>\n"), ended.err
