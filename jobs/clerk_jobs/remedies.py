@@ -14,7 +14,6 @@ REMEDIES: Final[Mapping[str, str]] = {
     "ambiguous": "name these users by their id instead",
     "ambiguous_user": "what is one row of yours is two users at Clerk: look at them, then mend the row",
     "call_refused": _MEND,
-    "cannot_be_folded": "give one row for each of these subjects",
     "cast_failed": _MEND,
     "changed_meanwhile": "look at what is there now, then resume with --on-unresolved retry (overwrites it) or skip",
     "conflict": "look at what is there now; undo --force overwrites it",
