@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from clerk_jobs.call import State
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.backing_up import Backup, backup_target
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.engine import Engine, EngineOptions
@@ -31,11 +31,13 @@ from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
+from clerk_runner.kinds import SCREENERS, Kind, Screens, Surroundings, kind_of
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
+from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import Log, open_log
-from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.meter import Meter
+from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
@@ -49,8 +51,11 @@ T = TypeVar("T")
 WATCH_S = 0.25
 
 
-async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
+async def run_job(request: RunRequest, consent: Consent, view: View, signals: Interrupts | None = None) -> Summary:
     """Run a job, or go on with its unfinished run.
+
+    Args:
+        signals: who may interrupt it; None takes the process's signals over.
 
     Raises:
         RunnerError: nothing was sent, or the run could not even be opened; whatever happens later is in the summary.
@@ -58,8 +63,9 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
     """
     check_instance(request.job, request.credentials)
     kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
+    kind.require_outputs(request, None)
     bypassed = require_scopes(request.credentials, kind.scopes, consent)
-    with Interrupts() as interrupts:
+    with signals or Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
@@ -91,7 +97,7 @@ class _Run:
         kind: Kind,
         consent: Consent,
         view: View,
-        source: RowSource,
+        source: RowSource | None,
         interrupts: Interrupts,
         bypassed: bool,
     ) -> None:
@@ -100,7 +106,8 @@ class _Run:
         self._credentials = request.credentials
         self._consent = consent
         self._view = view
-        self._source = source
+        self._given = source
+        self._listing: Listing | None = None
         self._interrupts = interrupts
         self._bypassed = bypassed
         self._kind = kind
@@ -110,7 +117,8 @@ class _Run:
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
-        fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
+        given = self._given
+        fingerprint = "" if given is None else await asyncio.to_thread(lambda: given.fingerprint)
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
@@ -121,11 +129,12 @@ class _Run:
             Client(self._credentials, self._job.api_version) as client,
             open_account(client, self._request.state, self._clock, options) as account,
         ):
+            self._kind.require_outputs(self._request, account.instance)
             choice = self._choose(self._facts(account.instance, fingerprint))
             if choice.action == "repeat":
                 return repeated(choice.folder)
             try:
-                if choice.action == "new" and self._job.source.path == "-":
+                if choice.action == "new" and self._job.source is not None and self._job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
                 return await self._work_on(choice, account, fingerprint)
@@ -142,7 +151,7 @@ class _Run:
             overrides=self._request.overrides,
             identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
             fingerprint=fingerprint,
-            source=job.source.name,
+            source=self._request.source_name,
             instance=instance,
             instance_kind=self._credentials.key.kind.value,
             host=self._credentials.host,
@@ -160,7 +169,7 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._kind.once,
+                once=self._kind.once and self._given is not None,
             )
         return choose_named(
             request.state,
@@ -172,21 +181,24 @@ class _Run:
 
     async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
         folder, exchange, instance = choice.folder, account.exchange, account.instance
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
+            target = await backup_target(self._job.folder, self._kind.saves, choice, journal)
+            await self._bring_rows(folder, journal, exchange, log)
             await self._take_in(choice, journal, exchange, log)
             counts = await journal.counts()
             scopes = scope_line(self._credentials, bypassed=self._bypassed)
             latency_s = exchange.latency_s or DEFAULT_LATENCY_S
             known = Known(
                 action=choice.action,
-                source=self._job.source.name,
+                source=self._request.source_name,
                 run=folder.id,
                 scopes=scopes,
                 screened=True,
@@ -194,23 +206,50 @@ class _Run:
                 notes=self._kind.notes(self._screener),
             )
             standing = Standing(past, out_now(account.folder))
-            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
+            preview = await build_preview(self._job, self._credentials, self._kind, journal, standing, known)
+            self._view.preview(preview)
             if counts[State.PENDING] + counts[State.DOUBT]:
-                self._ask(choice, counts)
+                self._ask(choice, await self._kind.deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, fingerprint)
             await journal.put(changing=False)
-            return await self._send(folder, journal, exchange, log)
+            if target is not None and counts[State.PENDING]:
+                await self._back_up(target, counts[State.PENDING], journal, exchange)
+            return await self._send(folder, journal, exchange, log, preview.forecast)
         finally:
+            if self._listing is not None and self._given is not None:
+                self._given.close()
             journal.close()
             log_file.close()
 
-    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
+    @property
+    def _source(self) -> RowSource:
+        """The rows, once they are there."""
+        assert self._given is not None, "a list is brought before its rows are asked for"
+        return self._given
+
+    async def _bring_rows(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> None:
+        """See to it that a job that takes its rows from a list has them."""
+        job = listing_of(self._job)
+        if job is not None:
+            around = (self._request, folder, journal, exchange, self._view, self._interrupts, log)
+            self._listing = Listing(job, *around)
+            await self._listing.bring()
+            self._given = listed_rows(folder)
+
+    async def _back_up(self, target: Path, pending: int, journal: Journal, exchange: Exchange) -> None:
+        """Save what the rows name; nothing is sent before that is on the disk."""
+        assert self._kind.saves is not None
+        payloads = self._kind.payloads(self._source, journal.path)
+        workers = SCREENERS[self._credentials.key.kind.value]
+        backup = Backup(journal, exchange, payloads, self._kind.saves[1], target, workers)
+        await self._followed(backup.write(), lambda: Progress("backing up", backup.seen, pending))
+
+    def _ask(self, choice: Choice, deleted: int) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
-        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
             if self._kind.deletes:
-                require_count(sum(counts[state] for state in sent), self._consent)
+                require_count(deleted, self._consent)
             with self._interrupts.paused():
                 require_consent(self._kind.words.question, self._consent)
         except BaseException:
@@ -232,7 +271,7 @@ class _Run:
         if state != "planned":
             log.info("resumed", doubtful=await journal.recover())
         if change or state == "planned":
-            self._view.stage(f"reading {self._job.source.name}")
+            self._view.stage(f"reading {self._request.source_name}")
         if change:
             await journal.put(changing=True)
             await self._kind.take_changes_in(self._source, journal)
@@ -265,14 +304,16 @@ class _Run:
     async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
         pending = (await journal.counts())[State.PENDING]
         payloads = self._kind.payloads(self._source, journal.path)
-        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
+        listed = self._listing is not None and await self._listing.is_fresh()
+        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind, listed)
         screener = self._screener = self._kind.screener(around)
 
         def progress() -> Progress:
             until = self._closed_until(exchange)
             detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
+            return meter.complete(Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail))
 
+        meter = Meter(exchange)
         await self._followed(screener.run(), progress, self._watch_reads(exchange))
 
     async def _watch_reads(self, exchange: Exchange) -> None:
@@ -297,7 +338,9 @@ class _Run:
         given = self._request.max_time_s
         return None if given is None else given - (time.monotonic() - self._began)
 
-    async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
+    async def _send(
+        self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log, forecast: Forecast
+    ) -> Summary:
         await journal.put(state="running")
         await journal.checkpoint()
         left_s = self._time_left()
@@ -321,15 +364,23 @@ class _Run:
         self._interrupts.drain = engine.interrupt
         if self._interrupts.received is not None:
             engine.interrupt()
+        beside = self._kind.beside(self._request, folder, journal)
+        if beside is not None:
+            await beside.begin()
         try:
-            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
+            meter = Meter(exchange, forecast)
+            follow = None if beside is None else beside.follow()
+            await self._followed(
+                engine.run(), lambda: meter.complete(engine_progress(engine, self._kind.words)), follow
+            )
         except asyncio.CancelledError:
             # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
             if self._interrupts.received is None:
                 raise
             engine.interrupt()
+        trouble = None if beside is None else await beside.end()
         ended = Ended(
-            error=engine.ending,
+            error=engine.ending or trouble,
             interrupted=self._interrupts.exit if engine.interrupted else None,
             requests=exchange.requests,
             throttled=exchange.throttled,

@@ -17,7 +17,7 @@ from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
 from clerk_runner.report import Summary, count_items, write_failed_file, write_results
-from clerk_runner.view import Progress, Words
+from clerk_runner.view import Progress, Tally, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
 
@@ -87,13 +87,14 @@ def repeated(folder: RunFolder) -> Summary:
 
 
 def engine_progress(engine: Engine, words: Words) -> Progress:
-    """The engine's snapshot as a line for people."""
+    """The engine's snapshot for people."""
     status = engine.status()
     counts = status.counts
-    settled = sum(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED))
-    told = [f"{counts[State.DONE]} {words.done}"]
-    if counts[State.FAILED]:
-        told.append(f"{counts[State.FAILED]} failed")
+    tally = Tally(*(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED)))
+    settled = tally.done + tally.skipped + tally.failed + tally.unresolved
+    others = ((tally.failed, "failed"), (tally.skipped, "skipped"), (tally.unresolved, "unresolved"))
+    parts = (f"{tally.done:,} {words.done}", *(f"{number:,} {word}" for number, word in others if number))
+    told = []
     if status.checking_at is not None and status.doubtful:
         noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
         told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
@@ -103,7 +104,7 @@ def engine_progress(engine: Engine, words: Words) -> Progress:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
         told.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
-    return Progress(words.doing, settled, sum(counts.values()), ", ".join(told))
+    return Progress(words.doing, settled, sum(counts.values()), ", ".join(told), parts, tally)
 
 
 def _write_reports(folder: RunFolder, source: RowSource) -> None:
@@ -113,6 +114,7 @@ def _write_reports(folder: RunFolder, source: RowSource) -> None:
 
 def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> Summary:
     facts, items, error = folder.facts(), count_items(folder.journal_path), ended.error
+    mapping = [folder.meta()["mapping"]] if "mapping" in folder.meta() else []
     told: dict[str, Any] | None = None
     if ended.interrupted is not None:
         state, exit_code = "interrupted", ended.interrupted
@@ -134,10 +136,15 @@ def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> 
         requests=requests,
         throttled=throttled,
         elapsed_s=round(ended.elapsed_s, 3),
-        outputs=[str(folder.path / "results.csv"), str(folder.path / "failed.csv")],
+        outputs=[str(folder.path / name) for name in ("results.csv", "failed.csv")] + [*mapping, *_backups(folder)],
         run_dir=str(folder.path),
         exit=int(exit_code),
         parent=facts.parent,
         error=told,
         next_permit=error.until if isinstance(error, LeftEarly) else None,
     )
+
+
+def _backups(folder: RunFolder) -> list[str]:
+    meta = folder.meta()
+    return [meta["backup"]["path"]] if meta.get("backup_done") else []

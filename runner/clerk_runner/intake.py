@@ -216,17 +216,17 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path) -> int:
     changed = 0
     old = open_reader(earlier)
     try:
-        query = "SELECT key, digest FROM item WHERE state = ? AND key IS NOT NULL"
+        query = "SELECT resource, key, digest FROM item WHERE state = ? AND key IS NOT NULL"
         rows = old.execute(query, (State.DONE,))
         while batch := rows.fetchmany(1000):
-            keys = [(key,) for key, _ in batch]
+            keys = [(key,) for _, key, _ in batch]
             db.executemany(
                 f"UPDATE item SET state = 0, verdict = NULL WHERE key = ? AND verdict = {unknown}",  # noqa: S608  a number
                 keys,
             )
             changed += db.executemany(
-                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done} "  # noqa: S608  two integers
-                "WHERE key = ? AND digest = ? AND state = 0",
+                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done}, "  # noqa: S608  two integers
+                "resource = coalesce(?, resource) WHERE key = ? AND digest = ? AND state = 0",
                 batch,
             ).rowcount
         rows = old.execute(query, (State.UNRESOLVED,))
@@ -234,7 +234,7 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path) -> int:
             db.executemany(
                 f"UPDATE item SET state = {State.UNRESOLVED:d}, verdict = {unknown} "  # noqa: S608  two integers
                 "WHERE key = ? AND state = 0",
-                [(key,) for key, _ in batch],
+                [(key,) for _, key, _ in batch],
             )
     finally:
         old.close()

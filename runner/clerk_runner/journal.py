@@ -45,6 +45,8 @@ class Journal:
         """Open or create it; see ``schema.open_writer`` for what it raises."""
         self.path = path
         self._writer = open_writer(path, durable=durable)
+        self.watcher: Callable[[Sequence[Outcome]], None] | None = None
+        """Is told what was written of items, once it is on the disk."""
 
     def close(self) -> None:
         """Finish what was ordered, then close."""
@@ -139,6 +141,7 @@ class Journal:
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what became of items outside an attempt: screened, reconciled."""
         await self._writer.run(lambda db: _settle(db, outcomes))
+        self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
@@ -181,6 +184,11 @@ class Journal:
             _settle(db, outcomes)
 
         await self._writer.run(work)
+        self._tell(outcomes)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if self.watcher is not None:
+            self.watcher(outcomes)
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""

@@ -21,11 +21,17 @@ import msgspec
 from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
+from clerk_runner.backing_up import require_absent
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
+from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.output import output_path
+from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
+from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Surroundings, kind_of
+from clerk_runner.kinds import Screens, Surroundings, kind_of
+from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import silent_log
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, build_preview
@@ -95,7 +101,8 @@ async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
         with _temporary_folder() as folder, opened_source(request, folder / "input") as source:
             journal = Journal(folder / "plan.db", durable=False)
             try:
-                preview, requests = await _plan(request, view, source, journal, offline=offline)
+                planning = _Planning(request, view, RunFolder(folder), journal, source)
+                preview, requests = await planning.run(offline=offline)
             finally:
                 journal.close()
     except (sqlite3.Error, OSError) as error:
@@ -113,40 +120,88 @@ def _temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _plan(
-    request: RunRequest, view: View, source: RowSource, journal: Journal, *, offline: bool
-) -> tuple[Preview, int]:
-    instance_kind = request.credentials.key.kind
-    kind = kind_of(request.job, instance_kind, request.gate_options)
-    view.stage(f"reading {request.source.name}")
-    await kind.take_in(source, journal)
-    clock = LoopClock()
-    standing = Standing(Past([], frozenset(), request.gate_options))
-    screener = None
-    requests, latency_s = 0, DEFAULT_LATENCY_S
-    if not offline:
-        options = AccountOptions(
-            gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites, note=view.stage
+class _Planning:
+    """One plan, on a journal that is thrown away."""
+
+    def __init__(
+        self, request: RunRequest, view: View, folder: RunFolder, journal: Journal, source: RowSource | None
+    ) -> None:
+        self._request = request
+        self._view = view
+        self._folder = folder
+        self._journal = journal
+        self._source = source
+        self._instance = request.credentials.key.kind
+        self._kind = kind_of(request.job, self._instance, request.gate_options)
+        self._screener: Screens | None = None
+        self._clock = LoopClock()
+
+    async def run(self, *, offline: bool) -> tuple[Preview, int]:
+        """Check every row, and ask Clerk what it has unless ``offline``; also returns the requests."""
+        request = self._request
+        self._kind.require_outputs(request, None)
+        standing = Standing(Past([], frozenset(), request.gate_options))
+        requests, latency_s = 0, DEFAULT_LATENCY_S
+        if self._kind.saves is not None:
+            now_ms = int(time.time() * 1000)
+            require_absent(output_path(request.job.folder, self._kind.saves[0], run="RUN", created_ms=now_ms))
+        notes: tuple[str, ...] = ()
+        if self._source is not None:
+            await self._take_in(self._source)
+        elif offline:
+            notes = ("Clerk was not asked for the list: how many rows there are is not known yet",)
+            self._folder.input_copy.touch()
+            with listed_rows(self._folder) as nothing:
+                await self._take_in(nothing)
+        if not offline:
+            options = AccountOptions(
+                gate=request.gate_options,
+                label=f"plan of {request.job.name}",
+                invites=self._kind.invites,
+                note=self._view.stage,
+            )
+            async with (
+                Client(request.credentials, request.job.api_version) as client,
+                open_account(client, request.state, self._clock, options) as account,
+            ):
+                exchange = account.exchange
+                await self._ask(exchange)
+                requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
+                past = past_of(request, account.instance, self._clock.wall())
+                standing = Standing(past, out_now(account.folder))
+        known = Known(
+            action="plan",
+            source=request.source_name,
+            run="",
+            scopes="a plan needs none",
+            screened=not offline,
+            latency_s=latency_s,
+            notes=(*notes, *self._kind.notes(self._screener)),
         )
-        async with (
-            Client(request.credentials, request.job.api_version) as client,
-            open_account(client, request.state, clock, options) as account,
-        ):
-            exchange = account.exchange
-            payloads = kind.payloads(source, journal.path)
-            screener = kind.screener(Surroundings(journal, exchange, payloads, silent_log(), instance_kind))
-            view.stage(kind.words.checking)
-            await screener.run()
-            requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
-            past = past_of(request, account.instance, clock.wall())
-            standing = Standing(past, out_now(account.folder))
-    known = Known(
-        action="plan",
-        source=request.source.name,
-        run="",
-        scopes="a plan needs none",
-        screened=not offline,
-        latency_s=latency_s,
-        notes=kind.notes(screener),
-    )
-    return await build_preview(request.job, request.credentials, kind, journal, standing, known), requests
+        preview = await build_preview(request.job, request.credentials, self._kind, self._journal, standing, known)
+        return preview, requests
+
+    async def _take_in(self, source: RowSource) -> None:
+        self._view.stage(f"reading {self._request.source_name}")
+        await self._kind.take_in(source, self._journal)
+
+    async def _ask(self, exchange: Exchange) -> None:
+        """Bring the list where the rows come from one, and read what Clerk has."""
+        log, job = silent_log(), listing_of(self._request.job)
+        if job is not None:
+            listing = Listing(
+                job, self._request, self._folder, self._journal, exchange, self._view, Interrupts(listens=False), log
+            )
+            await listing.bring()
+            with listed_rows(self._folder) as source:
+                await self._take_in(source)
+                await self._screen(source, exchange, listed=await listing.is_fresh())
+        elif self._source is not None:
+            await self._screen(self._source, exchange, listed=False)
+
+    async def _screen(self, source: RowSource, exchange: Exchange, *, listed: bool) -> None:
+        payloads = self._kind.payloads(source, self._journal.path)
+        around = Surroundings(self._journal, exchange, payloads, silent_log(), self._instance, listed)
+        self._screener = self._kind.screener(around)
+        self._view.stage(self._kind.words.checking)
+        await self._screener.run()

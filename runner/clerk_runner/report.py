@@ -6,7 +6,6 @@ mended and fed back. Neither is needed to resume: a lost one is written again.
 
 from __future__ import annotations
 
-import csv
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import orjson
 from clerk_jobs.call import State
 from clerk_jobs.errors import InputError
 from clerk_jobs.rows import Row, RowFault, RowSource
+from clerk_runner.comma_lines import comma_writer
 from clerk_runner.schema import open_reader
 from clerk_runner.writer import create_private
 
@@ -141,7 +141,7 @@ def write_results(journal: Path, path: Path) -> None:
     reader = open_reader(journal)
     try:
         with _private_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = comma_writer(file)
             writer.writerow(("row", "line", "status", "code", "message", "id"))
             for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
                 word = WORDS[State(state)]
@@ -156,7 +156,7 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, *, code: str | 
     reader = open_reader(journal)
     try:
         columns = _columns_of(reader, source)
-        writer = csv.writer(file, lineterminator="\n")
+        writer = comma_writer(file)
         writer.writerow((*columns, *EXTRA_COLUMNS))
         count = 0
         for found in _failed(reader):

@@ -6,22 +6,23 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
-from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.history import Past, spent
+from clerk_runner.logs import LogOptions
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
 
-SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
 
 
@@ -33,6 +34,8 @@ class RunRequest:
         folder: the run to resume; None where the job's own run is looked for.
         parent: the run that a new one follows from: what it takes back, or does again.
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
+        log: what the run's log holds, and where else it goes.
+        telemetry: is told of the run and its requests.
     """
 
     job: SourceJob
@@ -43,16 +46,20 @@ class RunRequest:
     allow_outside: bool = False
     fresh: bool = False
     accept_changes: bool = False
+    force: bool = False
     folder: RunFolder | None = None
     parent: str | None = None
     unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
+    log: LogOptions = field(default_factory=LogOptions)
+    telemetry: Telemetry = NO_TELEMETRY
 
     @property
-    def source(self) -> Source:
-        """The rows."""
-        return self.job.source
+    def source_name(self) -> str:
+        """Where the rows come from, for messages."""
+        source = self.job.source
+        return source.name if source is not None else f"list {getattr(self.job, 'listing', '')}"
 
     @property
     def gate_options(self) -> GateOptions:
@@ -109,10 +116,17 @@ def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
 
 
 @contextmanager
-def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource]:
-    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy."""
+def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource | None]:
+    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy.
+
+    None for a job whose rows come from a list, which a run has to bring first.
+    """
     job = request.job
+    if job.source is None:
+        yield None
+        return
     copy = stdin_copy if request.folder is None else request.folder.input_copy
     with open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside) as rows:
-        rows.require(job.columns())
+        if getattr(job, "listing", None) is None:
+            rows.require(job.columns())
         yield rows

@@ -20,6 +20,7 @@ from clerk_jobs.jobfile import load_job
 from clerk_jobs.rows import Row, RowSource, open_rows
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder
+from clerk_runner.listing import listed_rows, listing_of
 from clerk_runner.schema import open_reader
 from clerk_runner.writer import create_private
 
@@ -36,6 +37,8 @@ def input_of(run: RunFolder) -> RowSource:
     if facts.kind == "export" or run.state() == "planned":
         raise UsageError(f"run {facts.id} has no failed rows: it sent nothing", code="no_rows")
     job: Any = load_job(Path(facts.job_file), facts.overrides, allow_outside=facts.allow_outside)
+    if listing_of(job) is not None:
+        return listed_rows(run)
     source = open_rows(job.source, job.folder, stdin_copy=run.input_copy, allow_outside=facts.allow_outside)
     if source.fingerprint != facts.fingerprint:
         source.close()

@@ -3,8 +3,9 @@
 ::
 
     runs/<id>/undo/           0700, everything in it 0600
-        job.yaml              kind: undo; of invitations kind: operation, which revokes them
-        changes.jsonl         one line for each subject that the run wrote, or may have written, or each invitation
+        job.yaml              kind: undo; of invitations kind: operation, which revokes them; of users
+                              kind: undo-create-users
+        changes.jsonl         one line for each subject that the run wrote, or may have written, each invitation or user
 
 An undo is a run like any other, with a plan, a journal and a resume; the files are made anew from the journal whenever
 it is asked for, the same bytes from the same journal.
@@ -20,7 +21,7 @@ from typing import Any
 import orjson
 
 from clerk_jobs.call import State
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, UndoJob, load_job
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, UndoJob, load_job
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.images import changes_of, has_images
@@ -50,6 +51,9 @@ def write_undo(run: RunFolder, *, force: bool) -> Path:
         case MetadataJob() | UndoJob():
             does: dict[str, Any] = {"kind": "undo", "target": job.target, "force": force}
             lines = _changes
+        case CreateUsersJob():
+            does = {"kind": "undo-create-users", "force": force}
+            lines = _created
         case InviteJob():
             does = _revocation(organizations=job.organization is not None)
             lines = _invitations
@@ -57,7 +61,7 @@ def write_undo(run: RunFolder, *, force: bool) -> Path:
             raise UsageError(
                 f"a run of kind {facts.kind} cannot be taken back",
                 code="no_undo",
-                hint="metadata can be put back, and invitations revoked",
+                hint="metadata can be put back, invitations revoked, and users deleted that a run created",
             )
     folder = run.path / "undo"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -110,6 +114,23 @@ def _invitations(reader: sqlite3.Connection, run_id: str) -> Iterator[bytes]:  #
     )
     for invitation, organization in reader.execute(query, (State.DONE,)):
         yield orjson.dumps({"id": invitation, "organization": organization}) + b"\n"
+
+
+def _created(reader: sqlite3.Connection, run_id: str) -> Iterator[bytes]:  # noqa: ARG001  needs no message
+    """The users that a run created, in the order of its input, and then those that it changed, or may have changed.
+
+    A user stands in the images exactly if they existed before.
+    """
+    existed = "SELECT subject FROM image" if has_images(reader) else "SELECT NULL"
+    query = (
+        f"SELECT DISTINCT resource FROM item WHERE state = ? AND resource NOT IN ({existed}) "  # noqa: S608  constants
+        "AND attempt IS NOT NULL ORDER BY seq"
+    )
+    for (user_id,) in reader.execute(query, (State.DONE,)):
+        yield orjson.dumps({"id": user_id, "does": "delete"}) + b"\n"
+    if has_images(reader):
+        for user_id, changes in reader.execute("SELECT subject, changes FROM image ORDER BY subject"):
+            yield b'{"id":%b,"does":"restore","changes":%b}\n' % (orjson.dumps(user_id), changes)
 
 
 def _write_lines(run: RunFolder, path: Path, lines: Callable[[sqlite3.Connection, str], Iterator[bytes]]) -> None:

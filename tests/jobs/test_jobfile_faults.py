@@ -19,7 +19,7 @@ QUARANTINE = (
     "must be from 80s to 86400s; an attempt may take 60s and its effect may show 20s later; "
     "a shorter one could invite somebody twice"
 )
-CASTS = "casts are str, int, float, bool, json; a column with a colon in its name needs one"
+CASTS = "casts are str, int, float, bool, json, list, first, rest; a column with a colon in its name needs one"
 OTHER_TYPE = "and this is always of another type; write one template with a cast"
 LEAST = 'name: beta\nkind: invite\nsource: people.csv\nemail: "{email}"\n'
 

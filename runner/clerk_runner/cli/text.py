@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 
 import click
 
-__all__ = ["DURATION", "HIDDEN", "count", "duration", "examples", "plain", "say"]
+__all__ = ["DURATION", "HIDDEN", "clock_time", "count", "duration", "examples", "plain", "say"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 HIDDEN = re.compile(
@@ -73,6 +74,13 @@ def duration(seconds: float) -> str:
         elif parts:
             break
     return " ".join(parts)
+
+
+def clock_time(wall_s: float) -> str:
+    """A time of day, with its date where that is another day."""
+    when = datetime.datetime.fromtimestamp(wall_s).astimezone()
+    today = datetime.datetime.now().astimezone().date()
+    return f"{when:%H:%M}" if when.date() == today else f"{when:%Y-%m-%d %H:%M}"
 
 
 class _Duration(click.ParamType[float]):
