@@ -47,6 +47,19 @@ class Permit:
         self.granted_at_s = granted_at_s
         self._end: Callable[[Permit, Ending], None] | None = end
 
+    def depart(self, now_s: float) -> bool:
+        """The first byte of the request is about to be written: ask directly before.
+
+        Returns:
+            False where nothing may be written under this permit any more: the process stood still for so long since it
+            was granted that other processes may not count it any more. Give it back then, and take another.
+        """
+        if any(slot.is_void() for _, slot in self.taken):
+            return False
+        for _, slot in self.taken:
+            slot.sent_at_s = now_s
+        return True
+
     def settle(self) -> None:
         """A response came, whatever its status: free again one period from now."""
         self._close(Ending.SETTLED)

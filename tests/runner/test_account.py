@@ -34,7 +34,7 @@ class Clerk(Client):
         self.invited_ms: list[float] = []
         self.asked: list[str] = []
 
-    async def attempt(self, call: Call, decode: Any = orjson.loads) -> Attempt:
+    async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
         self.asked.append(call.path)
         await asyncio.sleep(0.1)
         if self.instance is None:
@@ -132,7 +132,7 @@ def test_what_others_invited_within_the_hour_counts_once(tmp_path: Path) -> None
 
 def test_a_list_that_is_refused_charges_nothing(tmp_path: Path) -> None:
     class Refusing(Clerk):
-        async def attempt(self, call: Call, decode: Any = orjson.loads) -> Attempt:
+        async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
             answer = await super().attempt(call, decode)
             refused = Answered(Reply(404, {}, (Problem("resource_not_found", "said"),)))
             return refused if call.path == "/invitations" else answer

@@ -104,7 +104,7 @@ class ScriptedClient:
             self._more.clear()
             await self._more.wait()
 
-    async def attempt(self, call: Call, _decode: object = None) -> Attempt:
+    async def attempt(self, call: Call, _decode: object = None, _depart: object = None) -> Attempt:
         """One attempt, as ``Client.attempt`` ends it."""
         self.seen.append((self.clock.now(), call))
         self._more.set()
