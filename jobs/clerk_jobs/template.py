@@ -19,7 +19,7 @@ from typing import Final
 
 from clerk_jobs.casts import CAST_TYPES, CASTS, PARTS, Misfit, as_text, is_empty
 from clerk_jobs.errors import RowProblem, TemplateError
-from clerk_jobs.pipes import NONE, Pipes, compile_pipes
+from clerk_jobs.pipes import Pipes, compile_pipes
 from clerk_jobs.reach import reach
 from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
 from clerk_jobs.wording import did_you_mean, shown
@@ -132,10 +132,12 @@ class Placeholder(Template):
             raise self._problem("missing_column", "is not in this row")
         if self.optional and is_empty(value):
             return DROPPED
-        value = self._typed(value)
-        return value if self._pipes is NONE else self._piped(lambda: self._pipes.apply(value))
+        typed = self._typed(value)
+        if typed is DROPPED or self._pipes is NONE:
+            return typed
+        return self._piped(lambda: self._pipes.apply(typed))
 
-    def _typed(self, value: Json) -> Json:
+    def _typed(self, value: Json) -> Json | Dropped:
         if self._cast is None:
             if reason := unsound(value):
                 raise self._problem("value_too_large", reason)

@@ -29,6 +29,7 @@ from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
+from clerk_runner.high_water import begin_start, require_newest
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import SCREENERS, Kind, Screens, Surroundings, kind_of
@@ -40,6 +41,7 @@ from clerk_runner.meter import Meter
 from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, build_preview
 from clerk_runner.report import Summary
+from clerk_runner.reporting.record import Record, open_record
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
 from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
 from clerk_runner.view import Progress, View
@@ -112,6 +114,7 @@ class _Run:
         self._bypassed = bypassed
         self._kind = kind
         self._screener: Screens | None = None
+        self._record: Record | None = None
         self._clock = LoopClock()
         self._began = time.monotonic()
 
@@ -184,9 +187,12 @@ class _Run:
         log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
+            await require_newest(folder, journal)
             exchange.attach(log, self._request.telemetry)
             self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
+            record = self._record = await open_record(journal)
+            exchange.attach(log, self._request.telemetry, record)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
@@ -341,8 +347,7 @@ class _Run:
     async def _send(
         self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log, forecast: Forecast
     ) -> Summary:
-        await journal.put(state="running")
-        await journal.checkpoint()
+        await begin_start(folder, journal)
         left_s = self._time_left()
         counts = await journal.counts()
         engine = Engine(
@@ -386,7 +391,9 @@ class _Run:
             throttled=exchange.throttled,
             elapsed_s=time.monotonic() - self._began,
         )
-        summary = await finish(folder, journal, self._source, ended)
+        if self._record is not None:
+            await self._record.save(over=True)
+        summary = await finish(folder, journal, self._source, ended, log)
         log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)
         return summary
 
@@ -400,6 +407,8 @@ class _Run:
         with unwrapped():
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self._view.follow(read), name="progress")]
+                if self._record is not None:
+                    beside.append(group.create_task(self._record.follow(read), name="record"))
                 if watch is not None:
                     beside.append(group.create_task(watch, name="watch"))
                 try:

@@ -26,9 +26,10 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
-from clerk_runner.body import MAX_BODY, Bodies, TooLargeError
+from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
+from clerk_runner.plain import plain
 
 __all__ = [
     "DEADLINE_S",
@@ -151,16 +152,16 @@ class Client:
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    _bodies: Bodies = field(default_factory=Bodies, repr=False)
     _date: tuple[str, int | None] = field(default=("", None), repr=False)
     """The last ``Date`` header, and what it says: it is the same for a second."""
-    _bodies: Bodies = field(default_factory=Bodies, repr=False)
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_before_the_write)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={
@@ -233,7 +234,7 @@ class Client:
             return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
         kind = response.headers.get("Content-Type", "").lower()
         is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
-        trace_id = response.headers.get("cf-ray") or None
+        trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
         try:
             async with self._bodies.read(response) as body:
                 size = len(body)
@@ -309,18 +310,18 @@ def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
     listed = value.get("errors") if isinstance(value, Mapping) else None
     problems = [_problem(one) for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     if isinstance(value, Mapping) and isinstance(value.get("clerk_trace_id"), str):
-        trace_id = value["clerk_trace_id"]
+        trace_id = plain(value["clerk_trace_id"])[:MAX_CODE]
     fallback = Problem(f"http_{status}", f"Clerk answered {status}")
     return Reply(status, value, tuple(problems) or (fallback,), trace_id)
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
-    """An error for reports and logs: in one line, and without the addresses that Clerk repeats in some messages."""
+    """An error for reports and logs: one plain line, without the addresses that Clerk repeats in some messages."""
     code, meta = one.get("code"), one.get("meta")
     message = one.get("long_message") or one.get("message") or ""
     return Problem(
-        code[:MAX_CODE] if isinstance(code, str) and code else "unknown",
-        redact(" ".join(str(message).split()))[:MAX_MESSAGE],
+        plain(code)[:MAX_CODE] if isinstance(code, str) and code else "unknown",
+        plain(redact(" ".join(str(message).split())))[:MAX_MESSAGE],
         meta if isinstance(meta, Mapping) else {},
     )
 

@@ -14,9 +14,12 @@ from clerk_jobs.rows import RowSource
 from clerk_runner.engine import Engine
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.folders import RunFolder, write_private
+from clerk_runner.high_water import end_start
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
+from clerk_runner.logs import Log
 from clerk_runner.report import Summary, count_items, write_failed_file, write_results
+from clerk_runner.reporting.leaving import leave_report
 from clerk_runner.view import Progress, Tally, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
@@ -50,7 +53,7 @@ class Ended:
         return "waiting" if isinstance(self.error, LeftEarly) else "stopped"
 
 
-async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: Ended) -> Summary:
+async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: Ended, log: Log) -> Summary:
     """Write the reports and say how the run stands.
 
     Raises:
@@ -61,9 +64,12 @@ async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: 
     throttled = ended.throttled + (await journal.get("throttled") or 0)
     code = None if ended.error is None else ended.error.code
     await journal.put(state=ended.state, stop_code=code, requests=requests, throttled=throttled)
+    await end_start(folder, journal)
     await asyncio.to_thread(_write_reports, folder, source)
     summary = _summary(folder, ended, requests, throttled)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    if trouble := await asyncio.to_thread(leave_report, folder, source):
+        log.warning("report", reason=trouble)
     if ended.state == "finalizing":
         await journal.put(state="done")
     return summary

@@ -7,8 +7,9 @@ mended and fed back. Neither is needed to resume: a lost one is written again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +28,7 @@ __all__ = [
     "Items",
     "Summary",
     "count_items",
+    "failed_rows",
     "outcomes_by_code",
     "row_problems",
     "write_failed",
@@ -171,6 +173,23 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, *, code: str | 
         reader.close()
 
 
+def failed_rows(
+    reader: sqlite3.Connection, source: RowSource | None, limit: int
+) -> tuple[tuple[str, ...], list[tuple[int, str, str, str, str, list[str]]]]:
+    """The first failed and unresolved rows, to be shown.
+
+    Returns:
+        The input's columns, none where there is no ``source``; and (line, status, code, message, trace id, cells).
+    """
+    found = list(islice(_failed(reader), limit))
+    columns = () if source is None else tuple(source.columns) or _keys_of(found, source)
+    rows = []
+    for seq, line, offset, state, code, message, _, trace in found:
+        cells = [] if source is None else _cells(source, seq, line, offset, columns)
+        rows.append((max(line, 0), WORDS[State(state)], code or "", message or "", trace or "", cells))
+    return columns, rows
+
+
 def defused(text: str) -> str:
     """A text of Clerk's or ours that no spreadsheet takes for a formula.
 
@@ -210,8 +229,13 @@ def _cell(value: Any) -> str:
 
 def _columns_of(reader: sqlite3.Connection, source: RowSource) -> tuple[str, ...]:
     """The source's columns and, where rows have keys of their own (JSON Lines), those of the rows that are written."""
-    found: dict[str, None] = dict.fromkeys(source.columns)
-    for seq, line, offset, *_ in _failed(reader):
+    return tuple(dict.fromkeys((*source.columns, *_keys_of(_failed(reader), source))))
+
+
+def _keys_of(rows: Iterable[Any], source: RowSource) -> tuple[str, ...]:
+    """The keys that these rows have, in the order in which they are met."""
+    found: dict[str, None] = {}
+    for seq, line, offset, *_ in rows:
         try:
             row = source.read_at(offset, line, seq) if offset >= 0 else None
         except InputError:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
@@ -30,7 +32,7 @@ COMMANDS = {
     "resume": ("clerk_runner.cli.run:resume", "Go on with an unfinished run by its id."),
     "retry": ("clerk_runner.cli.retry:retry", "Send the failed rows of a run again, as they are."),
     "undo": ("clerk_runner.cli.undo:undo", "Put back what a metadata run changed; revoke what an invitation run sent."),
-    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows."),
+    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows, write its report."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),
     "simulate": ("clerk_runner.cli.simulate:simulate", "Run Clerk on your own machine, for rehearsals."),
@@ -102,12 +104,19 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for the process's life
 
 
+def _leave_no_core() -> None:
+    """Let a crash of the interpreter write no image of this memory: the key is in it."""
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     # A run makes millions of objects that live as long as one call. To look for rings among them after every 700th, as
     # Python does by itself, took 8 % of a backfill's CPU.
     gc.set_threshold(COLLECT_EVERY)
     listen_for_interrupts()
+    _leave_no_core()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that does not know a character gets its number: no message may end in a fault of its own.
