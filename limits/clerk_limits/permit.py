@@ -62,15 +62,21 @@ class Permit:
 
     def settle(self) -> None:
         """A response came, whatever its status: free again one period from now."""
-        self._close(Ending.SETTLED)
+        self.end(Ending.SETTLED)
 
     def lose(self) -> None:
         """The attempt ended without a response: held for as long as the request may still arrive."""
-        self._close(Ending.LOST)
+        self.end(Ending.LOST)
 
     def give_back(self) -> None:
         """Nothing was sent: free at once."""
-        self._close(Ending.GIVEN_BACK)
+        self.end(Ending.GIVEN_BACK)
+
+    def end(self, ending: Ending) -> None:
+        """One of the three words."""
+        end, self._end = self._end, None
+        if end is not None:
+            end(self, ending)
 
     def __enter__(self) -> Self:
         return self
@@ -82,8 +88,3 @@ class Permit:
         traceback: TracebackType | None,
     ) -> None:
         self.lose()
-
-    def _close(self, ending: Ending) -> None:
-        end, self._end = self._end, None
-        if end is not None:
-            end(self, ending)

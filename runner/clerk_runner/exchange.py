@@ -235,7 +235,7 @@ class Exchange:
     ) -> Sent:
         """Send a call one time, under a permit that was taken before its intent was written.
 
-        ``is_sound`` is asked directly before the first byte: where it may not be sent any more, the end is ``not_sent``.
+        ``is_sound`` is asked directly before the first byte: what may not be sent any more is ``not_sent``.
 
         A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
         sake: the end has to be journalled. Look at ``stop`` afterwards.
