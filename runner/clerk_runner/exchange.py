@@ -16,7 +16,7 @@ import orjson
 from clerk_jobs.call import Call, Reply, Safety, Talk
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Gate, Permit
-from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
+from clerk_limits.ledger.errors import LedgerError, LedgerLockedError, LedgerVersionError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Depart, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
@@ -384,10 +384,11 @@ def ledger_stop(error: LedgerError) -> RunnerError:
         return UsageError(
             str(error), code="ledger_version", hint="use the newer version of clerk-batch, or another CLERK_BATCH_HOME"
         )
+    cause = "let that process go on, or end it" if isinstance(error, LedgerLockedError) else "make room on the disk"
     return StoppedError(
         f"the shared budget cannot be counted: {error}",
         code="ledger",
-        hint="make room on the disk, end whatever holds the file, then run the same command again",
+        hint=f"{cause}, then run the same command again",
     )
 
 
