@@ -110,9 +110,13 @@ def test_nothing_heavy_is_loaded_while_somebody_types(tmp_path: Path) -> None:
     workplace = Workplace(tmp_path)
     for words in ("clerk-batch run x", "clerk-batch resume x", "clerk-batch api show Upd"):
         asked = {COMPLETE: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
-        clean = {name: value for name, value in workplace.unmeasured.items()}
         ended = subprocess.run(
-            [sys.executable, "-c", code], env=clean | asked, capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", code],
+            env=workplace.unmeasured | asked,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         assert ended.stderr.strip() == "", words
 

@@ -42,8 +42,9 @@ def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     from clerk_runner.home import state_home  # noqa: PLC0415  only here
 
     folder = state_home(os.environ) / "runs"
-    ids = [name for name in reversed(_names(folder)) if name.startswith(incomplete)][:MOST_RUNS]
-    last = [CompletionItem("last", help="the newest run")] if ids and "last".startswith(incomplete) else []
+    names = _names(folder)
+    ids = [name for name in reversed(names) if name.startswith(incomplete)][:MOST_RUNS]
+    last = [CompletionItem("last", help="the newest run")] if names and "last".startswith(incomplete) else []
     return last + [CompletionItem(name, help=_job_of(folder / name)) for name in ids]
 
 
