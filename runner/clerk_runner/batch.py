@@ -1,7 +1,8 @@
-"""One run of an invitation job, from the loaded job file to the summary.
+"""One run of a job, from the loaded job file to the summary.
 
 The order is that of the exit codes: what the user has to mend (2), key and scopes (3), the input (2), the question (3),
-and only then the first write.
+and only then the first write. A job with steps has as many parts: the rows of all are taken in and shown before the
+question, and each is prepared (its references bound, Clerk read) when the one before has ended.
 """
 
 from __future__ import annotations
@@ -11,42 +12,32 @@ import hashlib
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import msgspec
 
 from clerk_jobs.call import State
-from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
+from clerk_runner.carrying import Around, Carrier
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
-from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.errors import RunnerError
-from clerk_runner.exchange import Exchange
-from clerk_runner.finishing import Ended, engine_progress, finish, repeated
+from clerk_runner.finishing import Ended, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
-from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, Screens, Surroundings, kind_of
-from clerk_runner.landing import landing_s, told_or_left
-from clerk_runner.leaving import clock_text, left_early
-from clerk_runner.logs import Log, open_log
+from clerk_runner.logs import open_log
+from clerk_runner.parts import Part, fingerprints_of, named_rows, parts_of, plots_of
 from clerk_runner.planner import DEFAULT_LATENCY_S
-from clerk_runner.preview import Known, Standing, build_preview
+from clerk_runner.preview import Known, Standing, Whole, previewed
 from clerk_runner.report import Summary
-from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of, source_name
 from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
-from clerk_runner.view import Progress, View
+from clerk_runner.view import STEPPING, View
 
 __all__ = ["RunRequest", "run_job"]
-
-T = TypeVar("T")
-
-WATCH_S = 0.25
 
 
 async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
@@ -57,14 +48,16 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
         ClerkBatchError: the job file or the input is wrong.
     """
     check_instance(request.job, request.credentials)
-    kind = kind_of(request.job, request.credentials.key.kind, request.gate_options)
-    bypassed = require_scopes(request.credentials, kind.scopes, consent)
+    plots = plots_of(request)
+    scopes = dict.fromkeys(scope for plot in plots for scope in plot.kind.scopes)
+    bypassed = require_scopes(request.credentials, scopes, consent)
     with Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
-                with opened_source(request, copy) as source:
-                    return await _Run(request, kind, consent, view, source, interrupts, bypassed).start(copy)
+                with opened_sources(request, copy) as sources:
+                    parts = parts_of(plots, sources)
+                    return await _Run(request, parts, consent, view, interrupts, bypassed).start(copy)
             finally:
                 copy.unlink(missing_ok=True)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -88,10 +81,9 @@ class _Run:
     def __init__(
         self,
         request: RunRequest,
-        kind: Kind,
+        parts: Sequence[Part],
         consent: Consent,
         view: View,
-        source: RowSource,
         interrupts: Interrupts,
         bypassed: bool,
     ) -> None:
@@ -100,39 +92,38 @@ class _Run:
         self._credentials = request.credentials
         self._consent = consent
         self._view = view
-        self._source = source
         self._interrupts = interrupts
         self._bypassed = bypassed
-        self._kind = kind
-        self._screener: Screens | None = None
+        self._parts = parts
+        self._once = any(part.kind.once for part in parts)
         self._clock = LoopClock()
-        self._began = time.monotonic()
+        self._carrier = Carrier(request, parts, view, interrupts, self._clock)
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
-        fingerprint = await asyncio.to_thread(lambda: self._source.fingerprint)
+        prints = await asyncio.to_thread(fingerprints_of, self._parts)
         options = AccountOptions(
             gate=self._request.gate_options,
             label=f"job {self._job.name}",
             note=self._view.stage,
-            invites=self._kind.invites,
+            invites=tuple(dict.fromkeys(path for part in self._parts for path in part.kind.invites)),
         )
         async with (
             Client(self._credentials, self._job.api_version) as client,
             open_account(client, self._request.state, self._clock, options) as account,
         ):
-            choice = self._choose(self._facts(account.instance, fingerprint))
+            choice = self._choose(self._facts(account.instance, prints))
             if choice.action == "repeat":
                 return repeated(choice.folder)
             try:
-                if choice.action == "new" and self._job.source.path == "-":
+                if choice.action == "new" and self._parts[0].job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
-                return await self._work_on(choice, account, fingerprint)
+                return await self._work_on(choice, account, prints)
             finally:
                 choice.folder.release()
 
-    def _facts(self, instance: str, fingerprint: str) -> RunFacts:
+    def _facts(self, instance: str, prints: tuple[str, dict[str, str] | None]) -> RunFacts:
         job = self._job
         return RunFacts(
             id=self._request.state.new_id(),
@@ -141,8 +132,9 @@ class _Run:
             job_file=str(self._request.job_path.absolute()),
             overrides=self._request.overrides,
             identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
-            fingerprint=fingerprint,
-            source=job.source.name,
+            fingerprint=prints[0],
+            inputs=prints[1],
+            source=source_name(job),
             instance=instance,
             instance_kind=self._credentials.key.kind.value,
             host=self._credentials.host,
@@ -160,7 +152,7 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._kind.once,
+                once=self._once,
             )
         return choose_named(
             request.state,
@@ -170,189 +162,113 @@ class _Run:
             reopen=request.unresolved is not None,
         )
 
-    async def _work_on(self, choice: Choice, account: Account, fingerprint: str) -> Summary:
+    async def _work_on(self, choice: Choice, account: Account, prints: tuple[str, dict[str, str] | None]) -> Summary:
         folder, exchange, instance = choice.folder, account.exchange, account.instance
         log, log_file = open_log(folder.log_path, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
+        named = named_rows(self._request.state, folder)
+        for part in self._parts:
+            part.drafted_by(named.look)
         try:
             exchange.attach(log)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
-            await self._take_in(choice, journal, exchange, log)
-            counts = await journal.counts()
-            scopes = scope_line(self._credentials, bypassed=self._bypassed)
-            latency_s = exchange.latency_s or DEFAULT_LATENCY_S
-            known = Known(
-                action=choice.action,
-                source=self._job.source.name,
-                run=folder.id,
-                scopes=scopes,
-                screened=True,
-                latency_s=latency_s,
-                notes=self._kind.notes(self._screener),
-            )
-            standing = Standing(past, out_now(account.folder))
-            self._view.preview(await build_preview(self._job, self._credentials, self._kind, journal, standing, known))
-            if counts[State.PENDING] + counts[State.DOUBT]:
+            around = Around(folder, journal, exchange, log, named)
+            first = await self._take_in(choice, around)
+            await self._show(choice, around, Standing(past, out_now(account.folder)), first)
+            counts = await self._carrier.counts(journal)
+            if any(each[State.PENDING] + each[State.DOUBT] for each in counts):
                 self._ask(choice, counts)
             if choice.action == "change":
-                self._rewrite_facts(folder, instance, fingerprint)
+                self._rewrite_facts(folder, instance, prints)
             await journal.put(changing=False)
-            return await self._send(folder, journal, exchange, log)
+            return await self._send(around, first)
         finally:
+            named.close()
             journal.close()
             log_file.close()
 
-    def _ask(self, choice: Choice, counts: Counter[State]) -> None:
+    async def _show(self, choice: Choice, around: Around, standing: Standing, first: int) -> None:
+        """Show what will happen.
+
+        Args:
+            first: the part that is worked on first: what later ones have to read is read when their turn comes.
+        """
+        known = Known(
+            action=choice.action,
+            source=source_name(self._job),
+            run=around.folder.id,
+            scopes=scope_line(self._credentials, bypassed=self._bypassed),
+            screened=True,
+            latency_s=around.exchange.latency_s or DEFAULT_LATENCY_S,
+        )
+        whole = Whole(self._job, self._credentials, first, self._carrier.screener)
+        self._view.preview(await previewed(whole, self._parts, around.journal, standing, known))
+
+    def _ask(self, choice: Choice, counts: Sequence[Counter[State]]) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
         sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
-            if self._kind.deletes:
-                require_count(sum(counts[state] for state in sent), self._consent)
+            deleting = [each for part, each in zip(self._parts, counts, strict=True) if part.kind.deletes]
+            if deleting:
+                require_count(sum(each[state] for each in deleting for state in sent), self._consent)
+            words = self._parts[0].kind.words if len(self._parts) == 1 else STEPPING
             with self._interrupts.paused():
-                require_consent(self._kind.words.question, self._consent)
+                require_consent(words.question, self._consent)
         except BaseException:
             if choice.action == "new":
                 choice.folder.discard()
             raise
 
-    def _rewrite_facts(self, folder: RunFolder, instance: str, fingerprint: str) -> None:
+    def _rewrite_facts(self, folder: RunFolder, instance: str, prints: tuple[str, dict[str, str] | None]) -> None:
         """From now on the changed job file and input are the run's own."""
-        old, new = folder.facts(), self._facts(instance, fingerprint)
+        old, new = folder.facts(), self._facts(instance, prints)
         kept = msgspec.structs.replace(new, id=old.id, created_ms=old.created_ms, parent=old.parent)
         write_private(folder.path / "run.json", msgspec.json.format(msgspec.json.encode(kept)))
 
-    async def _take_in(self, choice: Choice, journal: Journal, exchange: Exchange, log: Log) -> None:
-        """Bring the journal to where sending may begin: every row known, and every known address settled."""
+    async def _take_in(self, choice: Choice, around: Around) -> int:
+        """Bring the journal to where sending may begin; returns the part with which that is.
+
+        Every row is known then, and what the first part has to read of Clerk was read.
+        """
+        journal, log = around.journal, around.log
         state = await journal.get("state") or "planned"
         # A change that was begun and not confirmed has moved the items: they are matched again, whatever the input.
         change = choice.action == "change" or bool(await journal.get("changing"))
         if state != "planned":
             log.info("resumed", doubtful=await journal.recover())
-        if change or state == "planned":
-            self._view.stage(f"reading {self._job.source.name}")
         if change:
-            await journal.put(changing=True)
-            await self._kind.take_changes_in(self._source, journal)
+            await journal.put(changing=True, prepared=0)
         elif state == "planned":
-            await self._kind.take_in(self._source, journal)
-            for earlier in choice.finished:
-                await journal.skip_done_in(earlier.journal_path)
+            finished = [run.id for run in choice.finished]
+            await journal.put(prepared=0, finished=finished, steps=[part.name for part in self._parts])
+        if change or state == "planned":
+            self._view.stage(f"reading {source_name(self._job)}")
+            await self._carrier.read_inputs(around, change=change)
         if self._request.unresolved is not None:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
-        if change or state == "planned" or self._kind.rereads:
-            if self._kind.once:
-                await self._outlast_others(choice.folder, journal)
-            await self._screen(journal, exchange, log)
+        if self._once and (change or state == "planned"):
+            await self._carrier.outlast_others(around)
+        first = await self._carrier.next_open(journal, 0)
+        if first < len(self._parts):
+            await self._carrier.prepare(first, around)
+        return first
 
-    async def _outlast_others(self, folder: RunFolder, journal: Journal) -> None:
-        """Wait until nothing that a run left behind had under way can arrive; looking people up before would err."""
-        left_s = landing_s(
-            self._request.state,
-            folder,
-            self._clock.wall(),
-            quarantine_s=self._job.reconcile.quarantine,
-            speed=self._credentials.speed,
-        )
-        if left_s > 0:
-            told = told_or_left(left_s, self._clock.wall(), self._request.max_wait_s, self._time_left())
-            pending = (await journal.counts())[State.PENDING]
-            await self._followed(self._clock.sleep(left_s), lambda: Progress("waiting", 0, pending, told))
-
-    async def _screen(self, journal: Journal, exchange: Exchange, log: Log) -> None:
-        pending = (await journal.counts())[State.PENDING]
-        payloads = self._kind.payloads(self._source, journal.path)
-        around = Surroundings(journal, exchange, payloads, log, self._credentials.key.kind)
-        screener = self._screener = self._kind.screener(around)
-
-        def progress() -> Progress:
-            until = self._closed_until(exchange)
-            detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress(self._kind.words.checking, min(screener.screened, pending), pending, detail)
-
-        await self._followed(screener.run(), progress, self._watch_reads(exchange))
-
-    async def _watch_reads(self, exchange: Exchange) -> None:
-        """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s = self._request.max_wait_s
-        while max_wait_s is not None or self._request.max_time_s is not None:
-            until, left_s = self._closed_until(exchange), self._time_left()
-            if left_s is not None and left_s <= 0:
-                permit_s = until if until > self._clock.wall() else None
-                raise left_early("the time given with --max-time is over", "the next permit", permit_s)
-            if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
-            await self._clock.sleep(WATCH_S)
-
-    def _closed_until(self, exchange: Exchange) -> float:
-        """Unix time at which every list that a 429 closed is open again, in the past where none is closed."""
-        blocked = exchange.gate.blocked_until().items()
-        return max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
-
-    def _time_left(self) -> float | None:
-        """Seconds of ``--max-time`` that are left; None without one."""
-        given = self._request.max_time_s
-        return None if given is None else given - (time.monotonic() - self._began)
-
-    async def _send(self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log) -> Summary:
-        await journal.put(state="running")
-        await journal.checkpoint()
-        left_s = self._time_left()
-        counts = await journal.counts()
-        engine = Engine(
-            journal=journal,
-            exchange=exchange,
-            work=self._kind.work,
-            payloads=self._kind.payloads(self._source, journal.path),
-            feed=self._kind.feed(journal, counts[State.PENDING]),
-            counts=counts,
-            options=EngineOptions(
-                quarantine_s=self._job.reconcile.quarantine,
-                stop_after=self._job.errors.stop_after,
-                max_wait_s=self._request.max_wait_s,
-                max_time_s=None if left_s is None else max(left_s, 0.0),
-                speed=self._credentials.speed,
-            ),
-            log=log,
-        )
-        self._interrupts.drain = engine.interrupt
-        if self._interrupts.received is not None:
-            engine.interrupt()
-        try:
-            await self._followed(engine.run(), lambda: engine_progress(engine, self._kind.words))
-        except asyncio.CancelledError:
-            # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
-            if self._interrupts.received is None:
-                raise
-            engine.interrupted = True
+    async def _send(self, around: Around, first: int) -> Summary:
+        """Carry the parts through from the one that is prepared, and end the run."""
+        await around.journal.put(state="running")
+        await around.journal.checkpoint()
+        error, interrupted = await self._carrier.carry(around, first)
         ended = Ended(
-            error=engine.ending,
-            interrupted=self._interrupts.exit if engine.interrupted else None,
-            requests=exchange.requests,
-            throttled=exchange.throttled,
-            elapsed_s=time.monotonic() - self._began,
+            error=error,
+            interrupted=self._interrupts.exit if interrupted else None,
+            requests=around.exchange.requests,
+            throttled=around.exchange.throttled,
+            elapsed_s=self._carrier.elapsed_s,
         )
-        summary = await finish(folder, journal, self._source, ended)
-        log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)
+        summary = await finish(around.folder, around.journal, self._parts, ended)
+        around.log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)
         return summary
-
-    async def _followed(
-        self,
-        work: Coroutine[Any, Any, T],
-        read: Callable[[], Progress],
-        watch: Coroutine[Any, Any, None] | None = None,
-    ) -> T:
-        """Do the work while its progress is shown, and while ``watch`` may end it by an error."""
-        with unwrapped():
-            async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._view.follow(read), name="progress")]
-                if watch is not None:
-                    beside.append(group.create_task(watch, name="watch"))
-                try:
-                    return await work
-                finally:
-                    for task in beside:
-                        task.cancel()

@@ -43,7 +43,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         identity: digest of what decides its effects (job name, kind, templates, modes).
-        fingerprint: SHA-256 of the input.
+        fingerprint: SHA-256 of the input; of a job with steps, of all their inputs.
+        inputs: of a job with steps: SHA-256 of each step's input, by its name.
         instance: the instance's id, or the key's fingerprint where the id cannot be read.
     """
 
@@ -62,6 +63,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     allow_outside: bool = False
     parent: str | None = None
+    inputs: dict[str, str] | None = None
 
 
 def write_private(path: Path, data: bytes) -> None:

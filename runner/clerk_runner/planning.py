@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +18,19 @@ from typing import Any
 
 import msgspec
 
-from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Surroundings, kind_of
+from clerk_runner.kinds import Surroundings
 from clerk_runner.logs import silent_log
+from clerk_runner.named import NamedRows
+from clerk_runner.parts import Part, parts_of, plots_of
 from clerk_runner.planner import DEFAULT_LATENCY_S
-from clerk_runner.preview import Known, Standing, build_preview
-from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.preview import Known, Standing, Whole, previewed
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of, source_name
 from clerk_runner.view import Preview, View
 
 __all__ = ["Plan", "plan_job"]
@@ -74,8 +75,29 @@ class Plan:
             "quota_used": None if forecast.quota_used is None else round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
-            "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
+            "problems": _problems(preview),
+            **({"steps": [_step(step) for step in preview.steps]} if preview.steps else {}),
         }
+
+
+def _problems(preview: Preview) -> list[dict[str, Any]]:
+    """The first rows that cannot be sent; of a job with steps each names its step."""
+    if preview.steps:
+        return [{"step": step.step, **problem} for step in preview.steps for problem in _problems(step)]
+    return [{"line": line, "code": code, "message": message} for line, code, message in preview.problems]
+
+
+def _step(preview: Preview) -> dict[str, Any]:
+    """One step for scripts; times count from the start of the run."""
+    forecast = preview.forecast
+    return {
+        "name": preview.step,
+        "kind": preview.kind,
+        "items": msgspec.to_builtins(preview.items),
+        "calls": forecast.calls,
+        "starts_at": _iso(preview.starts_at),
+        "ends_at": _iso(preview.starts_at + forecast.ends_s),
+    }
 
 
 def _iso(wall_s: float) -> str:
@@ -92,10 +114,12 @@ async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
     check_instance(request.job, request.credentials)
     began = time.monotonic()
     try:
-        with _temporary_folder() as folder, opened_source(request, folder / "input") as source:
+        plots = plots_of(request)
+        with _temporary_folder() as folder, opened_sources(request, folder / "input") as sources:
             journal = Journal(folder / "plan.db", durable=False)
             try:
-                preview, requests = await _plan(request, view, source, journal, offline=offline)
+                parts = parts_of(plots, sources)
+                preview, requests = await _plan(request, view, parts, journal, offline=offline)
             finally:
                 journal.close()
     except (sqlite3.Error, OSError) as error:
@@ -114,27 +138,30 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 async def _plan(
-    request: RunRequest, view: View, source: RowSource, journal: Journal, *, offline: bool
+    request: RunRequest, view: View, parts: Sequence[Part], journal: Journal, *, offline: bool
 ) -> tuple[Preview, int]:
     instance_kind = request.credentials.key.kind
-    kind = kind_of(request.job, instance_kind, request.gate_options)
-    view.stage(f"reading {request.source.name}")
-    await kind.take_in(source, journal)
+    view.stage(f"reading {source_name(request.job)}")
+    await _take_in(parts, journal)
+    # What later steps would read depends on what the first one does.
+    part, invites = parts[0], tuple(dict.fromkeys(path for part in parts for path in part.kind.invites))
+    kind = part.kind
     clock = LoopClock()
     standing = Standing(Past([], frozenset(), request.gate_options))
     screener = None
     requests, latency_s = 0, DEFAULT_LATENCY_S
     if not offline:
         options = AccountOptions(
-            gate=request.gate_options, label=f"plan of {request.job.name}", invites=kind.invites, note=view.stage
+            gate=request.gate_options, label=f"plan of {request.job.name}", invites=invites, note=view.stage
         )
         async with (
             Client(request.credentials, request.job.api_version) as client,
             open_account(client, request.state, clock, options) as account,
         ):
             exchange = account.exchange
-            payloads = kind.payloads(source, journal.path)
-            screener = kind.screener(Surroundings(journal, exchange, payloads, silent_log(), instance_kind))
+            own = part.journal_of(journal)
+            payloads = kind.payloads(part.source, own)
+            screener = kind.screener(Surroundings(own, exchange, payloads, silent_log(), instance_kind))
             view.stage(kind.words.checking)
             await screener.run()
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
@@ -142,11 +169,27 @@ async def _plan(
             standing = Standing(past, out_now(account.folder))
     known = Known(
         action="plan",
-        source=request.source.name,
+        source=source_name(request.job),
         run="",
         scopes="a plan needs none",
         screened=not offline,
         latency_s=latency_s,
-        notes=kind.notes(screener),
     )
-    return await build_preview(request.job, request.credentials, kind, journal, standing, known), requests
+    whole = Whole(request.job, request.credentials, 0, screener)
+    return await previewed(whole, parts, journal, standing, known), requests
+
+
+async def _take_in(parts: Sequence[Part], journal: Journal) -> None:
+    """Take the rows of every part in, as a run does."""
+    if not parts[0].name:
+        await parts[0].kind.take_in(parts[0].source, journal)
+        return
+    await journal.add_names()
+    named = NamedRows([journal.path])
+    try:
+        for part in parts:
+            part.drafted_by(named.look)
+            await part.take_in(journal)
+            named.forget()
+    finally:
+        named.close()

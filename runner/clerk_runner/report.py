@@ -1,14 +1,17 @@
 """What a run leaves behind: ``results.csv``, ``failed.csv``, ``summary.json``; all rebuilt from the journal.
 
 ``results.csv`` has one line for every row of the input. ``failed.csv`` has the input's own columns, so that it can be
-mended and fed back. Neither is needed to resume: a lost one is written again.
+mended and fed back. Neither is needed to resume: a lost one is written again. Of a job with steps ``results.csv`` names
+the step of each row, and every step has a ``failed-STEP.csv`` of its own, as each has its own columns.
 """
 
 from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -20,12 +23,15 @@ from clerk_jobs.call import State
 from clerk_jobs.errors import InputError
 from clerk_jobs.rows import Row, RowFault, RowSource
 from clerk_runner.schema import open_reader
+from clerk_runner.spans import WIDTH, Span
 from clerk_runner.writer import create_private
 
 __all__ = [
     "EXTRA_COLUMNS",
     "Items",
+    "StepItems",
     "Summary",
+    "added",
     "count_items",
     "outcomes_by_code",
     "row_problems",
@@ -64,6 +70,14 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
     pending: int = 0
 
 
+class StepItems(msgspec.Struct, frozen=True, kw_only=True):
+    """How the items of one step stand."""
+
+    name: str
+    kind: str
+    items: Items
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The end of a run, as ``--json`` prints it and ``summary.json`` keeps it.
 
@@ -74,6 +88,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         exit: the exit code that goes with it.
         error: why the run ended early; None where it did its work.
         next_permit: when the next permit comes (ISO 8601), where the run left early for it.
+        steps: of a job that has some; its ``items`` are their sums.
     """
 
     run: str
@@ -91,14 +106,27 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     parent: str | None = None
     error: dict[str, Any] | None = None
     next_permit: str | None = None
+    steps: list[StepItems] | msgspec.UnsetType = msgspec.UNSET
 
 
-def count_items(journal: Path) -> Items:
-    """Count the items of a journal by what a report calls them."""
+def added(parts: Iterable[Items]) -> Items:
+    """The items of several steps together."""
+    sums: Counter[str] = Counter()
+    for items in parts:
+        sums.update(msgspec.to_builtins(items))
+    return Items(**sums)
+
+
+def count_items(journal: Path, span: Span | None = None) -> Items:
+    """Count the items of a journal, or of one step, by what a report calls them."""
     reader = open_reader(journal)
     try:
         counts: dict[str, int] = {}
-        for state, count in reader.execute("SELECT state, count(*) FROM item GROUP BY state"):
+        # None of what a change of the input has moved aside is left out: it is below zero.
+        own = (-sys.maxsize, sys.maxsize) if span is None else (span.first, span.last)
+        for state, count in reader.execute(
+            "SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state", own
+        ):
             word = WORDS[State(state)]
             counts[word] = counts.get(word, 0) + count
     finally:
@@ -121,45 +149,51 @@ def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str
         reader.close()
 
 
-def row_problems(journal: Path, limit: int) -> tuple[list[tuple[int, str, str]], int]:
-    """The first failed rows as (line, code, message), and how many there are in all."""
+def row_problems(journal: Path, span: Span, limit: int) -> tuple[list[tuple[int, str, str]], int]:
+    """The first failed rows of a step as (line, code, message), and how many there are in all."""
     reader = open_reader(journal)
     try:
-        failed = "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ?"
-        count = reader.execute(f"SELECT count(*) {failed}", (State.FAILED,)).fetchone()[0]
+        failed = "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ? AND item.seq BETWEEN ? AND ?"
+        sought = (State.FAILED, span.first, span.last)
+        count = reader.execute(f"SELECT count(*) {failed}", sought).fetchone()[0]
         rows = reader.execute(
             f"SELECT item.line, verdict.code, verdict.message {failed} ORDER BY item.seq LIMIT ?",
-            (State.FAILED, limit),
+            (*sought, limit),
         )
         return rows.fetchall(), count
     finally:
         reader.close()
 
 
-def write_results(journal: Path, path: Path) -> None:
-    """Write one line for every row of the input, in its order: row, line, status, code, message, id."""
+def write_results(journal: Path, path: Path, steps: Sequence[str] = ()) -> None:
+    """Write one line for every row of the input, in its order: row, line, status, code, message, id.
+
+    Args:
+        steps: the names of the run's steps; where it has some, the first column is the row's.
+    """
     reader = open_reader(journal)
     try:
         with _private_text(path) as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("row", "line", "status", "code", "message", "id"))
+            columns = ("row", "line", "status", "code", "message", "id")
+            writer.writerow(("step", *columns) if steps else columns)
             for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
                 word = WORDS[State(state)]
-                row = (seq, max(line, 0), word, code or "", defused(message or ""), resource or "")
-                writer.writerow(row)
+                row = (seq % WIDTH, max(line, 0), word, code or "", defused(message or ""), resource or "")
+                writer.writerow((steps[seq // WIDTH], *row) if steps else row)
     finally:
         reader.close()
 
 
-def write_failed(journal: Path, source: RowSource, file: TextIO, *, code: str | None = None) -> int:
-    """Write the failed and unresolved rows with the input's own columns and ours; returns how many."""
+def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, code: str | None = None) -> int:
+    """Write the failed and unresolved rows of a step with its input's own columns and ours; returns how many."""
     reader = open_reader(journal)
     try:
-        columns = _columns_of(reader, source)
+        columns = _columns_of(reader, source, span)
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow((*columns, *EXTRA_COLUMNS))
         count = 0
-        for found in _failed(reader):
+        for found in _failed(reader, span):
             seq, line, offset, state, verdict, message, _, trace = found
             if code is not None and verdict != code:
                 continue
@@ -181,9 +215,10 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _failed(reader: sqlite3.Connection) -> Iterator[Any]:
+def _failed(reader: sqlite3.Connection, span: Span) -> Iterator[Any]:
     states = (State.FAILED, State.UNRESOLVED, State.DOUBT, State.INTENT)
-    return iter(reader.execute(f"{ROWS} WHERE item.state IN (?, ?, ?, ?) ORDER BY item.seq", states))
+    query = f"{ROWS} WHERE item.state IN (?, ?, ?, ?) AND item.seq BETWEEN ? AND ? ORDER BY item.seq"
+    return iter(reader.execute(query, (*states, span.first, span.last)))
 
 
 def _cells(source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]) -> list[str]:
@@ -208,10 +243,10 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _columns_of(reader: sqlite3.Connection, source: RowSource) -> tuple[str, ...]:
+def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tuple[str, ...]:
     """The source's columns and, where rows have keys of their own (JSON Lines), those of the rows that are written."""
     found: dict[str, None] = dict.fromkeys(source.columns)
-    for seq, line, offset, *_ in _failed(reader):
+    for seq, line, offset, *_ in _failed(reader, span):
         try:
             row = source.read_at(offset, line, seq) if offset >= 0 else None
         except InputError:
@@ -236,7 +271,7 @@ def _private_text(path: Path) -> Iterator[TextIO]:
         raise
 
 
-def write_failed_file(journal: Path, source: RowSource, path: Path) -> int:
+def write_failed_file(journal: Path, source: RowSource, path: Path, span: Span) -> int:
     """``write_failed`` into a file for this user alone."""
     with _private_text(path) as file:
-        return write_failed(journal, source, file)
+        return write_failed(journal, source, file, span)

@@ -5,24 +5,35 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, Step, StepsJob, UndoJob
 from clerk_jobs.rows import RowSource, open_rows
-from clerk_jobs.rows.source import Source
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.history import Past, spent
 
-__all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
+__all__ = [
+    "RunRequest",
+    "SourceJob",
+    "WritingJob",
+    "check_instance",
+    "disk_error",
+    "opened_sources",
+    "past_of",
+    "source_name",
+    "steps_of",
+]
 
 SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
 """Jobs that take rows and write."""
+WritingJob: TypeAlias = SourceJob | StepsJob
+"""The same, and several of them after each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +46,7 @@ class RunRequest:
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
     """
 
-    job: SourceJob
+    job: WritingJob
     job_path: Path
     credentials: Credentials
     state: StateFolder
@@ -50,11 +61,6 @@ class RunRequest:
     max_time_s: float | None = None
 
     @property
-    def source(self) -> Source:
-        """The rows."""
-        return self.job.source
-
-    @property
     def gate_options(self) -> GateOptions:
         """The job's share of the limits."""
         limits = self.job.limits
@@ -66,6 +72,22 @@ class RunRequest:
             early_release_s=limits.early_release,
             speed=self.credentials.speed,
         )
+
+
+def steps_of(job: WritingJob) -> list[tuple[Step | None, SourceJob]]:
+    """The steps of a job with their jobs; a job without steps is one that has no step."""
+    if not isinstance(job, StepsJob):
+        return [(None, job)]
+    found: list[tuple[Step | None, SourceJob]] = []
+    for step in job.steps:
+        assert isinstance(step.job, SourceJob), "no other kind is loaded as a step"
+        found.append((step, step.job))
+    return found
+
+
+def source_name(job: WritingJob) -> str:
+    """The input, for messages."""
+    return ", ".join(dict.fromkeys(each.source.name for _, each in steps_of(job)))
 
 
 def check_instance(job: Job, credentials: Credentials) -> None:
@@ -90,14 +112,16 @@ def check_instance(job: Job, credentials: Credentials) -> None:
         )
 
 
-def disk_error(error: sqlite3.Error | OSError) -> StoppedError:
-    """What a failing disk or database means for a run."""
+def disk_error(error: sqlite3.Error | OSError, run: str | None = None) -> StoppedError:
+    """What a failing disk or database means for a run; without an id none had begun."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     said = "the disk is full" if full else str(error)
     return StoppedError(
         f"the run's files cannot be written: {said}",
         code="disk",
-        hint="make room on the disk, then resume the run",
+        hint=f"make room on the disk, then: clerk-batch resume {run}"
+        if run
+        else "make room on the disk, then try again",
     )
 
 
@@ -109,10 +133,16 @@ def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
 
 
 @contextmanager
-def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource]:
-    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy."""
-    job = request.job
+def opened_sources(request: RunRequest, stdin_copy: Path) -> Iterator[list[RowSource]]:
+    """Open the input of every step and check its columns.
+
+    Standard input is copied first, to ``stdin_copy`` or the run's own copy.
+    """
     copy = stdin_copy if request.folder is None else request.folder.input_copy
-    with open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside) as rows:
-        rows.require(job.columns())
-        yield rows
+    with ExitStack() as stack:
+        opened = []
+        for step, job in steps_of(request.job):
+            rows = open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside)
+            opened.append(stack.enter_context(rows))
+            rows.require(job.columns() if step is None else step.columns())
+        yield opened

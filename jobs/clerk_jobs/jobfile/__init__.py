@@ -8,6 +8,7 @@ from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import Errors, InviteJob, Job, Limits, Reconcile
 from clerk_jobs.jobfile.operation_job import OperationJob
 from clerk_jobs.jobfile.schema import job_schema
+from clerk_jobs.jobfile.steps_job import Step, StepsJob
 
 __all__ = [
     "KINDS",
@@ -20,6 +21,8 @@ __all__ = [
     "OperationJob",
     "Reconcile",
     "Seconds",
+    "Step",
+    "StepsJob",
     "StopAfter",
     "UndoJob",
     "job_schema",
