@@ -1,9 +1,9 @@
 """The beginning of a step: its rows learn the ids that earlier steps brought.
 
 Until then the journal holds keys and digests in which a word stands for each id (see ``clerk_jobs.references``).
-Binding drafts each row again that was never sent, or that failed because of a reference: with its ids, or without hope. It may
-be done again after a crash, and is: rows whose reference has come meanwhile, because somebody decided about an
-unresolved one, are pending again.
+Binding drafts each row again that was never sent, or that failed because of a reference: with its ids, or without
+hope. It may be done again after a crash, and is: rows whose reference has come meanwhile, because somebody decided
+about an unresolved one, are pending again.
 """
 
 from __future__ import annotations
