@@ -51,13 +51,15 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
     plots = plots_of(request)
     scopes = dict.fromkeys(scope for plot in plots for scope in plot.kind.scopes)
     bypassed = require_scopes(request.credentials, scopes, consent)
+    run: _Run | None = None
     with Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
                 with opened_sources(request, copy) as sources:
                     parts = parts_of(plots, sources)
-                    return await _Run(request, parts, consent, view, interrupts, bypassed).start(copy)
+                    run = _Run(request, parts, consent, view, interrupts, bypassed)
+                    return await run.start(copy)
             finally:
                 copy.unlink(missing_ok=True)
         except (asyncio.CancelledError, KeyboardInterrupt):
@@ -72,7 +74,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
             error.exit = interrupts.exit
             raise error from None
         except (sqlite3.Error, OSError) as error:
-            raise disk_error(error) from error
+            raise disk_error(error, None if run is None else run.id) from error
 
 
 class _Run:
@@ -95,6 +97,8 @@ class _Run:
         self._interrupts = interrupts
         self._bypassed = bypassed
         self._parts = parts
+        self.id: str | None = None
+        """The run's, once it is known which one it is."""
         self._once = any(part.kind.once for part in parts)
         self._clock = LoopClock()
         self._carrier = Carrier(request, parts, view, interrupts, self._clock)
@@ -115,6 +119,7 @@ class _Run:
             choice = self._choose(self._facts(account.instance, prints))
             if choice.action == "repeat":
                 return repeated(choice.folder)
+            self.id = choice.folder.id
             try:
                 if choice.action == "new" and self._parts[0].job.source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.

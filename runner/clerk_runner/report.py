@@ -8,6 +8,7 @@ the step of each row, and every step has a ``failed-STEP.csv`` of its own, as ea
 from __future__ import annotations
 
 import csv
+import io
 import sqlite3
 import sys
 from collections import Counter
@@ -41,6 +42,8 @@ __all__ = [
 
 EXTRA_COLUMNS = ("_status", "_code", "_message", "_trace_id")
 """What we add to the input's columns; dropped again when the file is fed back."""
+SURPLUS = "_surplus"
+"""One more where a row has more cells than the header: those, as CSV, so that nothing is lost that has to be mended."""
 
 WORDS = {
     State.PENDING: "pending",
@@ -189,16 +192,17 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, 
     """Write the failed and unresolved rows of a step with its input's own columns and ours; returns how many."""
     reader = open_reader(journal)
     try:
-        columns = _columns_of(reader, source, span)
+        columns, surplus = _columns_of(reader, source, span)
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow((*columns, *EXTRA_COLUMNS))
+        writer.writerow((*columns, *EXTRA_COLUMNS, *((SURPLUS,) if surplus else ())))
         count = 0
         for found in _failed(reader, span):
             seq, line, offset, state, verdict, message, _, trace = found
             if code is not None and verdict != code:
                 continue
             ours = (WORDS[State(state)], verdict or "", defused(message or ""), trace or "")
-            writer.writerow((*_cells(source, seq, line, offset, columns), *ours))
+            cells, beyond = _cells(source, seq, line, offset, columns)
+            writer.writerow((*cells, *ours, *((_as_csv(beyond),) if surplus else ())))
             count += 1
         return count
     finally:
@@ -221,20 +225,30 @@ def _failed(reader: sqlite3.Connection, span: Span) -> Iterator[Any]:
     return iter(reader.execute(query, (*states, span.first, span.last)))
 
 
-def _cells(source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]) -> list[str]:
-    """The row's own cells as the input had them."""
+def _cells(
+    source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """The row's own cells as the input had them, and those for which it has no column."""
+    nothing = [""] * len(columns)
     if offset < 0:
-        return [""] * len(columns)
+        return nothing, []
     try:
         row = source.read_at(offset, line, seq)
     except InputError:
         # The input was changed or removed meanwhile; what became of its rows is told all the same.
-        return [""] * len(columns)
+        return nothing, []
     if isinstance(row, RowFault):
-        # A ragged row keeps its cells in their places; what is beyond the last column goes with it.
-        cells = [str(field) for field in row.fields]
-        return cells[: len(columns)] + [""] * (len(columns) - len(cells))
-    return [_cell(row.values.get(column)) for column in columns]
+        cells, beyond = source.cells_of(row)
+        return [cells.get(column, "") for column in columns], beyond
+    return [_cell(row.values.get(column)) for column in columns], []
+
+
+def _as_csv(cells: list[str]) -> str:
+    """Cells as they would stand in a CSV file; no text for none."""
+    text = io.StringIO()
+    if cells:
+        csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:
@@ -243,8 +257,12 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tuple[str, ...]:
-    """The source's columns and, where rows have keys of their own (JSON Lines), those of the rows that are written."""
+def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tuple[tuple[str, ...], bool]:
+    """The columns of the rows that are written, and whether one has cells beyond them.
+
+    They are the source's and, where rows have keys of their own (JSON Lines), also those.
+    """
+    surplus = False
     found: dict[str, None] = dict.fromkeys(source.columns)
     for seq, line, offset, *_ in _failed(reader, span):
         try:
@@ -253,7 +271,9 @@ def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tu
             break
         if isinstance(row, Row):
             found.update(dict.fromkeys(row.values))
-    return tuple(found)
+        elif row is not None:
+            surplus = surplus or bool(source.cells_of(row)[1])
+    return tuple(found), surplus
 
 
 @contextmanager

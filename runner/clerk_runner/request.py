@@ -116,13 +116,16 @@ def disk_error(error: sqlite3.Error | OSError, run: str | None = None) -> Stoppe
     """What a failing disk or database means for a run; without an id none had begun."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     said = "the disk is full" if full else str(error)
-    return StoppedError(
+    stopped = StoppedError(
         f"the run's files cannot be written: {said}",
         code="disk",
         hint=f"make room on the disk, then: clerk-batch resume {run}"
         if run
-        else "make room on the disk, then try again",
+        else "make room on the disk, then run the same command again",
     )
+    if run is not None:
+        stopped.known["run"] = run
+    return stopped
 
 
 def past_of(request: RunRequest, instance: str, now_s: float) -> Past:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from clerk_jobs.call import Draft
 from clerk_jobs.errors import JobFileError, RowProblem
 from clerk_jobs.jobfile import MetadataJob, OperationJob, StepsJob, job_schema, load_job
 from clerk_jobs.operation.drafts import OperationDrafting
 from clerk_jobs.references import Found, Reference, Referring, name_of
-from jsonschema import Draft202012Validator
 
 GOOD = """\
 name: onboarding
@@ -79,11 +79,11 @@ def test_what_any_step_does_is_in_the_identity_and_how_it_is_done_is_not(tmp_pat
 @pytest.mark.parametrize(
     ("old", "new", "line", "path", "message"),
     [
-        ("organizations[org].id}\"}\n    body", "teams[org].id}\"}\n    body", 15, "steps[1].path", "no step teams"),
-        ("organizations[org].id}\"}\n    body", "metadata[org].id}\"}\n    body", 15, "steps[1].path", "before this one"),
-        ("organizations[org].id}\"}\n    body", "memberships[org].id}\"}\n    body", 15, "steps[1].path", "before this"),
+        ('organizations[org].id}"}\n    body', 'teams[org].id}"}\n    body', 15, "steps[1].path", "no step teams"),
+        ('organizations[org].id}"}\n    body', 'metadata[org].id}"}\n    body', 15, "steps[1].path", "before this one"),
+        ('organizations[org].id}"}\n    body', 'memberships[org].id}"}\n    body', 15, "steps[1].path", "before this"),
         ('    key: "{slug}"\n', "", 14, "steps[1].path", "has no key:"),
-        ("organizations[org].id}\"}\n    body", "organizations.id}\"}\n    body", 15, "steps[1].path", "no reference"),
+        ('organizations[org].id}"}\n    body', 'organizations.id}"}\n    body', 15, "steps[1].path", "no reference"),
         ("name: metadata\n", "name: memberships\n", 17, "steps[2]", "is named memberships"),
         ("name: metadata\n", "name: '1st'\n", 17, "steps[2].name", "must be letters"),
         ("source: orgs.csv", 'source: "-"', 8, "steps[0].source", "cannot be standard input"),

@@ -181,7 +181,9 @@ def test_two_steps_over_the_same_users_are_undone_to_what_was_before_both(start:
             was[kind] for kind in ("public_metadata", "private_metadata")
         ]
     # Steps that read before they write are simply done again.
-    assert by_step(call(workplace, "run", "job.yaml")) == {name: {"total": 3, "done": 3} for name in ("first", "second")}
+    assert by_step(call(workplace, "run", "job.yaml")) == {
+        name: {"total": 3, "done": 3} for name in ("first", "second")
+    }
 
 
 LEAVERS = """\
@@ -225,9 +227,7 @@ def test_rows_that_share_a_key_fail_before_anything_is_sent(place: tuple[Workpla
 
 
 def test_a_changed_input_names_its_step_and_keeps_what_was_done(start: Any) -> None:
-    workplace, clerk = start(
-        "--users=6", "--fail=POST /organizations/*/memberships:402:skip=2", key="sk_test_steps"
-    )
+    workplace, clerk = start("--users=6", "--fail=POST /organizations/*/memberships:402:skip=2", key="sk_test_steps")
     example(workplace, clerk)
     stopped = call(workplace, "run", "onboarding.yaml")
     assert (stopped.code, stopped.json["state"]) == (4, "stopped"), stopped.err
