@@ -17,7 +17,7 @@ import msgspec
 
 from clerk_jobs.values import MAX_INTEGER, MIN_INTEGER, Json, unsound
 
-__all__ = ["CASTS", "CAST_TYPES", "Misfit", "as_text", "is_empty"]
+__all__ = ["CASTS", "CAST_TYPES", "PARTS", "Misfit", "as_text", "is_empty"]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,25}")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?")
@@ -102,10 +102,48 @@ def _json(value: Json) -> Json:
     return value
 
 
+def _list(value: Json) -> Json:
+    """Several values in one cell, parted by commas, semicolons, bars or lines, or a JSON array."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            return _list(_json(text))
+        return [part.strip() for part in re.split(r"[,;|\n]", text) if part.strip()]
+    if not isinstance(value, list):
+        raise Misfit("is no list")
+    if reason := unsound(value):
+        raise Misfit(reason)
+    return value
+
+
+def _first(value: Json) -> Json:
+    """The first word of a text: the given name in most full names."""
+    return "".join(as_text(value).split(maxsplit=1)[:1])
+
+
+def _rest(value: Json) -> Json:
+    """What stands after the first word of a text; empty where there is nothing."""
+    return "".join(as_text(value).strip().split(maxsplit=1)[1:])
+
+
 CASTS: Final[Mapping[str, Callable[[Json], Json]]] = MappingProxyType(
-    {"str": as_text, "int": _integer, "float": _number, "bool": _truth, "json": _json}
+    {
+        "str": as_text,
+        "int": _integer,
+        "float": _number,
+        "bool": _truth,
+        "json": _json,
+        "list": _list,
+        "first": _first,
+        "rest": _rest,
+    }
 )
 """The casts by name; each takes a cell's value and returns the typed one, or raises `Misfit`."""
 
-CAST_TYPES: Final[Mapping[str, type]] = MappingProxyType({"str": str, "int": int, "float": float, "bool": bool})
+CAST_TYPES: Final[Mapping[str, type]] = MappingProxyType(
+    {"str": str, "int": int, "float": float, "bool": bool, "list": list, "first": str, "rest": str}
+)
 """What a cast always brings; ``json`` brings anything."""
+
+PARTS: Final = frozenset({"first", "rest", "list"})
+"""Casts that may bring nothing out of a value that is there; an optional template drops that too."""

@@ -16,6 +16,7 @@ REMEDIES: Final[Mapping[str, str]] = {
     "cast_failed": _MEND,
     "changed_meanwhile": "look at what is there now, then resume with --on-unresolved retry (overwrites it) or skip",
     "conflict": "look at what is there now; undo --force overwrites it",
+    "function_failed": _MEND,
     "form_param_exceeds_allowed_size": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
     "invalid_email": _MEND,
     "invalid_id": _MEND,

@@ -1,10 +1,11 @@
 """Templates: ``"{column:int}"`` in a job file becomes a value of a row.
 
-The language, whole. ``{column}`` stands for a row's value. ``{column:int}`` casts it (str, int, float, bool,
-json). ``{column?}`` and ``{column:int?}`` drop an empty value: the key or the list item that holds the
-template is left out. ``{{`` and ``}}`` are braces. A value that is one template alone keeps its type; in
-mixed text every template becomes text, an empty optional one no text. There is no code in it, and every size
-is bounded.
+The language, whole. ``{column}`` stands for a row's value, ``{user.name}`` for a value inside of one (see
+`clerk_jobs.reach`). ``{column:int}`` casts it (str, int, float, bool, json, list, first, rest). ``{column|upper}`` and
+``{column:int|default:1}`` send it through functions, see `clerk_jobs.pipes`. ``{column?}`` and ``{column:int?}`` drop
+an empty value: the key or the list item that holds the template is left out. ``{{`` and ``}}`` are braces. A value
+that is one template alone keeps its type; in mixed text every template becomes text, an empty optional one no text.
+There is no code in it, and every size is bounded.
 
 Templates are compiled once, when the job file is loaded, and rendered for each row.
 """
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from clerk_jobs.casts import CAST_TYPES, CASTS, Misfit, as_text, is_empty
+from clerk_jobs.casts import CAST_TYPES, CASTS, PARTS, Misfit, as_text, is_empty
 from clerk_jobs.errors import RowProblem, TemplateError
+from clerk_jobs.pipes import Pipes, compile_pipes
+from clerk_jobs.reach import reach
 from clerk_jobs.values import DROPPED, MAX_DEPTH, MAX_TEXT, Dropped, Json, unsound
 from clerk_jobs.wording import did_you_mean, shown
 
@@ -39,6 +42,9 @@ MAX_TEMPLATE: Final = 16_384
 """Longest text of one template in a job file, in characters."""
 MAX_PLACEHOLDERS: Final = 200
 """Most placeholders in one text."""
+
+NONE: Final = Pipes("", ())
+"""No functions: the value as it is."""
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
@@ -101,29 +107,37 @@ class Constant(Template):
 
 
 class Placeholder(Template):
-    """One ``{column:cast?}`` alone, whose value keeps its type."""
+    """One ``{column:cast|function?}`` alone, whose value keeps its type."""
 
-    __slots__ = ("_cast", "_cast_name", "column", "optional")
+    __slots__ = ("_cast", "_cast_name", "_pipes", "column", "optional")
 
-    def __init__(self, column: str, cast: str | None = None, *, optional: bool = False) -> None:
-        """Read ``column``, through the cast of that name if there is one."""
-        source = f"{{{column}{f':{cast}' if cast else ''}{'?' if optional else ''}}}"
-        super().__init__(source, (column,), CAST_TYPES.get(cast or ""))
+    def __init__(self, column: str, cast: str | None = None, *, optional: bool = False, pipes: Pipes = NONE) -> None:
+        """Read ``column``, through the cast of that name if there is one, and then through ``pipes``."""
+        source = f"{{{column}{f':{cast}' if cast else ''}{pipes.source}{'?' if optional else ''}}}"
+        super().__init__(source, (column,), pipes.produces(CAST_TYPES.get(cast or "")))
         self.column = column
         self.optional = optional
         self._cast = CASTS[cast] if cast else None
         self._cast_name = cast
+        self._pipes = pipes
 
     def render(self, values: Mapping[str, Json]) -> Json | Dropped:
-        """Give the row's value, cast."""
-        try:
-            value = values[self.column]
-        except KeyError:
+        """Give the row's value, cast and sent through the functions."""
+        value = reach(values, self.column)
+        if (value is DROPPED or is_empty(value)) and self._pipes.has_default:
+            return self._piped(self._pipes.fallback)
+        if value is DROPPED:
             if self.optional:
                 return DROPPED
-            raise self._problem("missing_column", "is not in this row") from None
+            raise self._problem("missing_column", "is not in this row")
         if self.optional and is_empty(value):
             return DROPPED
+        typed = self._typed(value)
+        if isinstance(typed, Dropped) or self._pipes is NONE:
+            return typed
+        return self._piped(lambda: self._pipes.apply(typed))
+
+    def _typed(self, value: Json) -> Json | Dropped:
         if self._cast is None:
             if reason := unsound(value):
                 raise self._problem("value_too_large", reason)
@@ -132,9 +146,19 @@ class Placeholder(Template):
             optional = f"{{{self.column}:{self._cast_name}?}}"
             raise self._problem("missing_value", f"is empty; write {optional} to leave empty values out")
         try:
-            return self._cast(value)
+            found = self._cast(value)
         except Misfit as misfit:
             raise self._problem("cast_failed", str(misfit)) from None
+        return DROPPED if self.optional and self._cast_name in PARTS and not found else found
+
+    def _piped(self, work: Callable[[], Json]) -> Json:
+        try:
+            value = work()
+        except Misfit as misfit:
+            raise self._problem("function_failed", str(misfit)) from None
+        if reason := unsound(value):
+            raise self._problem("value_too_large", reason)
+        return value
 
     def text(self, values: Mapping[str, Json]) -> str:
         """Give the row's value as a part of a longer text; an optional empty one is no text."""
@@ -161,6 +185,11 @@ class MixedText(Template):
         """Join ``parts``, in their order, for each row."""
         super().__init__(source, (part.column for part in parts if isinstance(part, Placeholder)), str)
         self._parts = tuple(parts)
+
+    def lacks(self, values: Mapping[str, Json]) -> bool:
+        """Tell whether an optional placeholder in it is empty in a row."""
+        placeholders = (part for part in self._parts if isinstance(part, Placeholder))
+        return any(part.optional and part.render(values) is DROPPED for part in placeholders)
 
     def render(self, values: Mapping[str, Json]) -> str:
         """Give the text for one row."""
@@ -247,20 +276,27 @@ def _part(token: re.Match[str]) -> str | Placeholder:
 def _placeholder(inner: str, offset: int) -> Placeholder:
     body = inner.strip()
     optional = body.endswith("?")
-    column, colon, cast = body.removesuffix("?").rpartition(":")
+    head, bar, behind = body.removesuffix("?").partition("|")
+    pipes = compile_pipes(behind, offset + inner.index("|") + 1) if bar else NONE
+    column, colon, cast = head.rpartition(":")
     if not colon:
         column, cast = cast, ""
     column, cast = column.strip(), cast.strip()
-    if colon and cast not in CASTS:
+    if colon and cast.removesuffix("?") not in CASTS:
         known = ", ".join(CASTS)
         hint = did_you_mean(cast, CASTS) or f"casts are {known}; a column with a colon in its name needs one"
-        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":") + 1, hint)
-    if colon and column.endswith("?"):
-        right = f"{{{column[:-1]}:{cast}?}}"
+        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":", 0, len(head) + 1) + 1, hint)
+    if (colon and column.endswith("?")) or (bar and head.rstrip().endswith("?")):
+        right = f"{{{head.replace('?', '').strip()}{bar}{behind}?}}"
         raise TemplateError("the question mark comes last", offset + inner.index("?"), f"write {right}")
+    if colon and cast not in CASTS:
+        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":") + 1, did_you_mean(cast, CASTS))
     if not column:
         raise TemplateError("a placeholder without a column", offset, "name a column of the source, {email}")
-    return Placeholder(column, cast or None, optional=optional)
+    if optional and pipes.has_default:
+        hint = "with a default it is never left out: drop the question mark"
+        raise TemplateError("a default and a question mark", offset + inner.rindex("?"), hint)
+    return Placeholder(column, cast or None, optional=optional, pipes=pipes)
 
 
 def compile_value(value: Json, depth: int = 0) -> Template:

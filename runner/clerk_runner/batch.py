@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import sqlite3
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,28 +19,33 @@ import msgspec
 from clerk_jobs.call import State
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
-from clerk_runner.carrying import Around, Carrier
+from clerk_runner.backing_up import backup_target
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.errors import RunnerError
 from clerk_runner.finishing import Ended, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
+from clerk_runner.high_water import begin_start, require_newest
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import open_log
 from clerk_runner.parts import Part, fingerprints_of, named_rows, parts_of, plots_of
-from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, Whole, previewed
 from clerk_runner.report import Summary
-from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of, source_name
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
 from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
+from clerk_runner.stepping import Around, Stepper
 from clerk_runner.view import STEPPING, View
 
 __all__ = ["RunRequest", "run_job"]
 
 
-async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
+async def run_job(request: RunRequest, consent: Consent, view: View, signals: Interrupts | None = None) -> Summary:
     """Run a job, or go on with its unfinished run.
+
+    Args:
+        signals: who may interrupt it; None takes the process's signals over.
 
     Raises:
         RunnerError: nothing was sent, or the run could not even be opened; whatever happens later is in the summary.
@@ -49,10 +53,12 @@ async def run_job(request: RunRequest, consent: Consent, view: View) -> Summary:
     """
     check_instance(request.job, request.credentials)
     plots = plots_of(request)
+    for plot in plots:
+        plot.kind.require_outputs(request, None)
     scopes = dict.fromkeys(scope for plot in plots for scope in plot.kind.scopes)
     bypassed = require_scopes(request.credentials, scopes, consent)
     run: _Run | None = None
-    with Interrupts() as interrupts:
+    with signals or Interrupts() as interrupts:
         try:
             copy = request.state.root / f"stdin-{request.state.new_id()}"
             try:
@@ -101,7 +107,7 @@ class _Run:
         """The run's, once it is known which one it is."""
         self._once = any(part.kind.once for part in parts)
         self._clock = LoopClock()
-        self._carrier = Carrier(request, parts, view, interrupts, self._clock)
+        self._stepper = Stepper(request, parts, view, interrupts, self._clock)
 
     async def start(self, stdin_copy: Path) -> Summary:
         """Find out which run is meant, and work on it."""
@@ -116,12 +122,15 @@ class _Run:
             Client(self._credentials, self._job.api_version) as client,
             open_account(client, self._request.state, self._clock, options) as account,
         ):
+            for part in self._parts:
+                part.kind.require_outputs(self._request, account.instance)
             choice = self._choose(self._facts(account.instance, prints))
             if choice.action == "repeat":
                 return repeated(choice.folder)
             self.id = choice.folder.id
             try:
-                if choice.action == "new" and self._parts[0].job.source.path == "-":
+                source = self._parts[0].job.source
+                if choice.action == "new" and source is not None and source.path == "-":
                     # A second name, not a new place: the source is open by the first one until the process ends.
                     await asyncio.to_thread(choice.folder.input_copy.hardlink_to, stdin_copy)
                 return await self._work_on(choice, account, prints)
@@ -139,7 +148,7 @@ class _Run:
             identity=hashlib.sha256(job.name.encode() + b"\0" + job.effects_identity()).hexdigest(),
             fingerprint=prints[0],
             inputs=prints[1],
-            source=source_name(job),
+            source=self._request.source_name,
             instance=instance,
             instance_kind=self._credentials.key.kind.value,
             host=self._credentials.host,
@@ -157,7 +166,7 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._once,
+                once=self._once and self._parts[0].given is not None,
             )
         return choose_named(
             request.state,
@@ -169,56 +178,69 @@ class _Run:
 
     async def _work_on(self, choice: Choice, account: Account, prints: tuple[str, dict[str, str] | None]) -> Summary:
         folder, exchange, instance = choice.folder, account.exchange, account.instance
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         named = named_rows(self._request.state, folder)
         for part in self._parts:
             part.drafted_by(named.look)
         try:
-            exchange.attach(log)
+            await require_newest(folder, journal)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
             around = Around(folder, journal, exchange, log, named)
+            target = await backup_target(self._job.folder, self._parts[0].kind.saves, choice, journal)
+            await self._stepper.bring_rows(around)
             first = await self._take_in(choice, around)
-            await self._show(choice, around, Standing(past, out_now(account.folder)), first)
-            counts = await self._carrier.counts(journal)
+            forecast = await self._show(choice, around, Standing(past, out_now(account.folder)), first)
+            counts = await self._stepper.counts(journal)
             if any(each[State.PENDING] + each[State.DOUBT] for each in counts):
-                self._ask(choice, counts)
+                self._ask(choice, await self._deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, prints)
             await journal.put(changing=False)
-            return await self._send(around, first)
+            if target is not None and counts[0][State.PENDING]:
+                await self._stepper.back_up(target, counts[0][State.PENDING], around)
+            return await self._send(around, first, forecast)
         finally:
+            self._stepper.close()
             named.close()
             journal.close()
             log_file.close()
 
-    async def _show(self, choice: Choice, around: Around, standing: Standing, first: int) -> None:
-        """Show what will happen.
+    async def _deleted(self, journal: Journal) -> int | None:
+        """How many rows the whole run deletes; None where no part of it is for that."""
+        deleting = [part for part in self._parts if part.kind.deletes]
+        found = [await part.kind.deleted(part.journal_of(journal)) for part in deleting]
+        return sum(found) if found else None
+
+    async def _show(self, choice: Choice, around: Around, standing: Standing, first: int) -> Forecast:
+        """Show what will happen; returns the forecast.
 
         Args:
             first: the part that is worked on first: what later ones have to read is read when their turn comes.
         """
         known = Known(
             action=choice.action,
-            source=source_name(self._job),
+            source=self._request.source_name,
             run=around.folder.id,
             scopes=scope_line(self._credentials, bypassed=self._bypassed),
             screened=True,
             latency_s=around.exchange.latency_s or DEFAULT_LATENCY_S,
         )
-        whole = Whole(self._job, self._credentials, first, self._carrier.screener)
-        self._view.preview(await previewed(whole, self._parts, around.journal, standing, known))
+        whole = Whole(self._job, self._credentials, first, self._stepper.screener)
+        preview = await previewed(whole, self._parts, around.journal, standing, known)
+        self._view.preview(preview)
+        return preview.forecast
 
-    def _ask(self, choice: Choice, counts: Sequence[Counter[State]]) -> None:
+    def _ask(self, choice: Choice, deleted: int | None) -> None:
         """Ask for a yes; a new run that got none leaves nothing behind."""
-        sent = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
         try:
-            deleting = [each for part, each in zip(self._parts, counts, strict=True) if part.kind.deletes]
-            if deleting:
-                require_count(sum(each[state] for each in deleting for state in sent), self._consent)
+            if deleted is not None:
+                require_count(deleted, self._consent)
             words = self._parts[0].kind.words if len(self._parts) == 1 else STEPPING
             with self._interrupts.paused():
                 require_consent(words.question, self._consent)
@@ -250,29 +272,28 @@ class _Run:
             finished = [run.id for run in choice.finished]
             await journal.put(prepared=0, finished=finished, steps=[part.name for part in self._parts])
         if change or state == "planned":
-            self._view.stage(f"reading {source_name(self._job)}")
-            await self._carrier.read_inputs(around, change=change)
+            self._view.stage(f"reading {self._request.source_name}")
+            await self._stepper.read_inputs(around, change=change)
         if self._request.unresolved is not None:
             again = State.PENDING if self._request.unresolved == "retry" else State.SKIPPED
             await journal.answer_unresolved(again)
         if self._once and (change or state == "planned"):
-            await self._carrier.outlast_others(around)
-        first = await self._carrier.next_open(journal, 0)
+            await self._stepper.outlast_others(around)
+        first = await self._stepper.next_open(journal, 0)
         if first < len(self._parts):
-            await self._carrier.prepare(first, around)
+            await self._stepper.prepare(first, around)
         return first
 
-    async def _send(self, around: Around, first: int) -> Summary:
+    async def _send(self, around: Around, first: int, forecast: Forecast) -> Summary:
         """Carry the parts through from the one that is prepared, and end the run."""
-        await around.journal.put(state="running")
-        await around.journal.checkpoint()
-        error, interrupted = await self._carrier.carry(around, first)
+        await begin_start(around.folder, around.journal)
+        error, interrupted = await self._stepper.carry(around, first, forecast)
         ended = Ended(
             error=error,
             interrupted=self._interrupts.exit if interrupted else None,
             requests=around.exchange.requests,
             throttled=around.exchange.throttled,
-            elapsed_s=self._carrier.elapsed_s,
+            elapsed_s=self._stepper.elapsed_s,
         )
         summary = await finish(around.folder, around.journal, self._parts, ended)
         around.log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)

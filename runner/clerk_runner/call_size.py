@@ -73,13 +73,17 @@ def quota_name(lane: Lane, instance: InstanceKind) -> str:
 
 
 def _least(most: int, lanes: Sequence[Lane], gate: Gate) -> int:
-    if all(lane.size == 1 for lane in lanes):
+    if all(lane.size == 1 or not _has_quota(lane, gate.instance) for lane in lanes):
         return 1
     quotas = [(lane, allowance(_quota(lane, gate.instance), gate.instance, gate.options).allowed) for lane in lanes]
     single = sum(allowed for lane, allowed in quotas if lane.size == 1)
     bulk = [allowed for lane, allowed in quotas if lane.size > 1]
     kept = RESERVE if single else 0
     return max(1, math.ceil((most - max(0, single - kept)) / bulk[0]))
+
+
+def _has_quota(lane: Lane, instance: InstanceKind) -> bool:
+    return any(limit.kind is LimitKind.QUOTA for limit in limits_for("POST", lane.template, instance))
 
 
 def _quota(lane: Lane, instance: InstanceKind) -> DocumentedLimit:

@@ -1,279 +1,172 @@
-"""The parts of a run, carried through one after the other: each is prepared, sent, and has ended before the next.
+"""One call: its request from the kind of job, its intent, its send, and what became of its items.
 
-To prepare a part is to bind its references, to skip what earlier runs of the job did, and to read what its kind reads
-of Clerk before the first write. The first part is prepared before anything is shown and asked; what goes wrong with a
-later one ends the run as it would end in the middle of sending: resumable, with its reports.
+The order: permit, intent (durable), send within 5 s, outcome (durable), then the count that people see.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-import time
-from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from clerk_jobs.call import State
-from clerk_limits.clock import Clock
-from clerk_runner.binding import bind, has_open
-from clerk_runner.engine import Engine, EngineOptions
-from clerk_runner.errors import RunnerError
-from clerk_runner.exchange import Exchange
-from clerk_runner.finishing import engine_progress
-from clerk_runner.folders import RunFolder
-from clerk_runner.groups import unwrapped
-from clerk_runner.interrupts import Interrupts
-from clerk_runner.journal import Journal
-from clerk_runner.kinds import Screens, Surroundings
-from clerk_runner.landing import landing_s, told_or_left
-from clerk_runner.leaving import clock_text, left_early
-from clerk_runner.logs import Log
-from clerk_runner.named import NamedRows
-from clerk_runner.parts import Part
-from clerk_runner.request import RunRequest, disk_error
-from clerk_runner.spans import Span
-from clerk_runner.view import Progress, View
+from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Safety, State
+from clerk_limits.gate import Permit
+from clerk_runner.course import Course, Means
+from clerk_runner.doubts import INTENT_LIFE_S, Doubts
+from clerk_runner.errors import RunnerError, StoppedError
+from clerk_runner.exchange import Sent, fatal_error
+from clerk_runner.journal import Intent, OpenItem
+from clerk_runner.reading_ahead import ReadAhead
 
-__all__ = ["Around", "Carrier"]
-
-T = TypeVar("T")
-
-WATCH_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What the phases of one run share.
-
-    Attributes:
-        named: what became of the rows that later steps refer to.
-    """
-
-    folder: RunFolder
-    journal: Journal
-    exchange: Exchange
-    log: Log
-    named: NamedRows
+__all__ = ["Carrier"]
 
 
 class Carrier:
-    """Carries the parts of one run through.
+    """Carries items that a lane has taken from the feed; what does not happen is given back to it."""
 
-    Attributes:
-        screener: what the part that was prepared last has read.
-    """
+    def __init__(self, means: Means, course: Course, doubts: Doubts) -> None:
+        """Start with nothing sent."""
+        self._journal = means.journal
+        self._exchange = means.exchange
+        self._clock = means.clock
+        self._work = means.work
+        self._payloads = ReadAhead(means.payloads, means.feed)
+        self._feed = means.feed
+        self._options = means.options
+        self._log = means.log
+        self._course = course
+        self._doubts = doubts
+        self._failed = 0
+        self._sent = 0
+        self._unsent = 0
 
-    def __init__(
-        self,
-        request: RunRequest,
-        parts: Sequence[Part],
-        view: View,
-        interrupts: Interrupts,
-        clock: Clock,
-    ) -> None:
-        """Begin the time that ``--max-time`` counts."""
-        self._request = request
-        self._parts = parts
-        self._view = view
-        self._interrupts = interrupts
-        self._clock = clock
-        self._began = time.monotonic()
-        self.screener: Screens | None = None
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._began
-
-    async def read_inputs(self, around: Around, *, change: bool) -> None:
-        """Take the rows of every part in: each may refer to those of the parts before."""
-        if self._parts[0].name:
-            await around.journal.add_names()
-        for part in self._parts:
-            around.named.forget()
-            await part.take_in(around.journal, change=change)
-            await self._skip_done(part, around)
-
-    async def next_open(self, journal: Journal, number: int) -> int:
-        """The first part from this one on that has anything left to do."""
-        while number < len(self._parts) and not await has_open(self._parts[number].journal_of(journal)):
-            number += 1
-        return number
-
-    async def counts(self, journal: Journal) -> list[Counter[State]]:
-        """Items by state, of each part."""
-        return [await part.journal_of(journal).counts() for part in self._parts]
-
-    async def outlast_others(self, around: Around) -> None:
-        """Wait until nothing that a run left behind had under way can arrive; looking people up before would err."""
-        left_s = landing_s(
-            self._request.state,
-            around.folder,
-            self._clock.wall(),
-            quarantine_s=self._request.job.reconcile.quarantine,
-            speed=self._request.credentials.speed,
-        )
-        if left_s > 0:
-            told = told_or_left(left_s, self._clock.wall(), self._request.max_wait_s, self._time_left())
-            pending = sum(each[State.PENDING] for each in await self.counts(around.journal))
-            await self._followed(self._clock.sleep(left_s), lambda: Progress("waiting", 0, pending, told))
-
-    async def prepare(self, number: int, around: Around) -> None:
-        """Bring a part to where its sending may begin; the parts before it have ended.
-
-        What an earlier start prepared is read again only where its kind wants that, or where rows have come since.
-        """
-        part, revived = self._parts[number], 0
-        if part.refers:
-            own = part.journal_of(around.journal)
-            around.named.forget()
-            revived = await bind(own, part.source, part.kind.drafting)
-            await part.kind.judge(own)
-            await self._skip_done(part, around)
-        prepared = await around.journal.get("prepared")
-        if prepared is None:
-            # A journal of a version that knew no steps has one part, prepared before it was sent.
-            prepared = int(await around.journal.get("state") not in (None, "planned"))
-        if number >= prepared or part.kind.rereads or revived:
-            await self._screen(part, around)
-            await around.journal.put(prepared=max(prepared, number + 1))
-
-    async def carry(self, around: Around, first: int) -> tuple[RunnerError | None, bool]:
-        """Work on one part after the other, from the one that is prepared.
-
-        Returns:
-            Why that ended early, and whether a signal did it.
-        """
-        error, interrupted, number = None, False, first
-        while number < len(self._parts):
-            if number > first:
-                error, interrupted = await self._prepare_later(number, around)
-            if error is None and not interrupted:
-                error, interrupted = await self._send(self._parts[number], around)
-            if error is not None or interrupted:
-                break
-            number = await self.next_open(around.journal, number + 1)
-        return error, interrupted
-
-    async def _prepare_later(self, number: int, around: Around) -> tuple[RunnerError | None, bool]:
-        around.log.info("step", name=self._parts[number].name)
-        preparing = asyncio.ensure_future(self.prepare(number, around))
-
-        def drain() -> None:
-            preparing.cancel()
-
-        self._interrupts.drain = drain
-        if self._interrupts.received is not None:
-            drain()
+    async def prepare(self, lane: Lane, opened: list[OpenItem]) -> tuple[list[Item], Call] | None:
+        """The items with their payloads, and their call; None where they are settled without one."""
         try:
-            await preparing
+            items = await self._payloads.items(opened)
+            prepared = await self._exchange.converse(self._work.prepare(lane, items))
+            if isinstance(prepared, Call):
+                return items, prepared
+            await self._journal.settle(prepared)
+        except BaseException:
+            self._feed.give_back(opened)
+            raise
+        self._course.settled(opened, prepared, State.PENDING)
+        return None
+
+    async def carry(self, lane: Lane, opened: list[OpenItem], items: list[Item], call: Call, permit: Permit) -> None:
+        """One call, from the permit to its outcome."""
+        try:
+            begun = await self._begin(lane, opened)
+        except BaseException:
+            permit.give_back()
+            self._feed.give_back(opened)
+            raise
+        if begun is None:
+            permit.give_back()
+            self._feed.give_back(opened)
+            return
+        intent, attempt = begun
+        self._course.move(opened, State.PENDING, State.INTENT)
+        carry = self._exchange.once if lane.safety is Safety.ONCE else self._exchange.repeated
+        sent = await carry(call, permit)
+        ended_ms = _ms(self._clock.wall())
+        if sent.end == "not_sent":
+            await self._journal.withdraw(attempt, intent.seqs)
+            self._course.move(opened, State.INTENT, State.PENDING)
+            self._feed.give_back(opened)
+            self._unsent += 1
+            if self._exchange.stop is None:
+                await self._pause()
+        else:
+            self._unsent = 0
+            outcomes = await self._outcomes(lane, items, intent, sent)
+            await self._journal.finish(attempt, ended_ms, outcomes, answered=sent.end != "lost")
+            if any(outcome.state == State.DOUBT for outcome in outcomes):
+                self._doubts.begin(attempt)
+            self._note(lane, opened, outcomes)
+        if self._exchange.stop is not None:
+            self._course.stop(self._exchange.stop)
+
+    async def _pause(self) -> None:
+        """Wait before the next try; a drain does not wait for it."""
+        pause = asyncio.ensure_future(self._exchange.pause(self._unsent))
+        draining = asyncio.ensure_future(self._course.draining.wait())
+        try:
+            await asyncio.wait((pause, draining), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            draining.cancel()
+            await asyncio.gather(pause, draining, return_exceptions=True)
+
+    async def _begin(self, lane: Lane, opened: Sequence[OpenItem]) -> tuple[Intent, int] | None:
+        """Write the intent down; None where a drain began before the send.
+
+        Where the disk was slow, the intent's time is moved, so that it tells when the send began.
+        """
+        if self._course.draining.is_set():
+            return None
+        seqs = tuple(item.seq for item in opened)
+
+        def now() -> Intent:
+            wall = self._clock.wall()
+            return Intent(lane.method, lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
+
+        intent = now()
+        begun = self._clock.now()
+        attempt = await self._journal.begin(intent)
+        while self._clock.now() - begun > INTENT_LIFE_S / self._options.speed:
+            intent, begun = now(), self._clock.now()
+            await self._journal.renew(attempt, intent.intent_ms, intent.server_ms)
+        if self._course.draining.is_set():
+            await self._journal.withdraw(attempt, seqs)
+            return None
+        return intent, attempt
+
+    async def _outcomes(self, lane: Lane, items: Sequence[Item], intent: Intent, sent: Sent) -> list[Outcome]:
+        """What the end of a call means for its items."""
+        if sent.end == "throttled":
+            return [Outcome(item.seq, State.PENDING) for item in items]
+        if sent.end == "lost":
+            self._log.warning("doubt", operation=lane.operation, items=len(items), reason=sent.reason)
+            return [Outcome(item.seq, State.DOUBT) for item in items]
+        assert sent.reply is not None
+        if (error := fatal_error(sent.reply)) is not None:
+            self._course.stop(error)
+            # A call of many may have been carried out up to the end of the plan; a wrong key does nothing.
+            state = State.PENDING if len(items) == 1 or sent.reply.status == 401 else State.DOUBT
+            return [Outcome(item.seq, state) for item in items]
+        outcomes = self._work.settle(lane, items, sent.reply)
+        if outcomes is not None:
+            return outcomes
+        self._log.info("refused", code=sent.reply.code, items=len(items), trace_id=sent.reply.trace_id)
+        since_ms = min([intent.server_ms, *(item.since_ms for item in items if item.since_ms is not None)])
+        try:
+            return await self._exchange.converse(self._work.after_refusal(items, since_ms, sent.reply))
+        except ReadRefused as error:
+            self._log.warning("doubt", operation=lane.operation, items=len(items), reason=str(error))
         except RunnerError as error:
-            return error, False
-        except (sqlite3.Error, OSError) as error:
-            return disk_error(error, around.folder.id), False
-        except asyncio.CancelledError:
-            if self._interrupts.received is None:
-                raise
-            return None, True
-        return None, False
+            self._course.stop(error)
+        return [Outcome(item.seq, State.DOUBT) for item in items]
 
-    async def _send(self, part: Part, around: Around) -> tuple[RunnerError | None, bool]:
-        """Send what is pending of a part."""
-        left_s, job = self._time_left(), self._request.job
-        journal, kind = part.journal_of(around.journal), part.kind
-        counts = await journal.counts()
-        engine = Engine(
-            journal=journal,
-            exchange=around.exchange,
-            work=kind.work,
-            payloads=kind.payloads(part.source, journal),
-            feed=kind.feed(journal, counts[State.PENDING]),
-            counts=counts,
-            options=EngineOptions(
-                quarantine_s=job.reconcile.quarantine,
-                stop_after=job.errors.stop_after,
-                max_wait_s=self._request.max_wait_s,
-                max_time_s=None if left_s is None else max(left_s, 0.0),
-                speed=self._request.credentials.speed,
-            ),
-            log=around.log,
-        )
-        self._interrupts.drain = engine.interrupt
-        if self._interrupts.received is not None:
-            engine.interrupt()
-        try:
-            await self._followed(engine.run(), lambda: engine_progress(engine, kind.words, part.name))
-        except asyncio.CancelledError:
-            # The second signal: calls in flight were cut off, and their open intents are the next run's doubts.
-            if self._interrupts.received is None:
-                raise
-            engine.interrupted = True
-        return engine.ending, engine.interrupted
+    def _note(self, lane: Lane, opened: Sequence[OpenItem], outcomes: Sequence[Outcome]) -> None:
+        """Count what was saved, put back what is pending, and stop where too much fails."""
+        doubt = any(outcome.state == State.DOUBT for outcome in outcomes)
+        self._course.doubts_in_row[lane.name] = self._course.doubts_in_row[lane.name] + 1 if doubt else 0
+        self._course.settled(opened, outcomes, State.INTENT)
+        for outcome in outcomes:
+            if outcome.state in (State.DONE, State.SKIPPED, State.FAILED):
+                self._sent += 1
+                self._failed += outcome.state == State.FAILED
+        failed, settled = self._failed, self._sent
+        if self._course.ending is None and self._options.stop_after.reached(failed, settled):
+            self._course.stop(
+                StoppedError(
+                    f"{failed} of the {settled} items sent have failed, which is over errors.stop_after",
+                    code="threshold",
+                    hint="read the failed rows, mend the cause, then resume the run",
+                )
+            )
 
-    async def _skip_done(self, part: Part, around: Around) -> None:
-        """Skip what earlier runs of the job did, where its effects happen once."""
-        for run_id in (await around.journal.get("finished") or ()) if part.kind.once else ():
-            run = RunFolder(self._request.state.runs / run_id)
-            if not run.journal_path.exists():
-                continue
-            there = run.meta().get("steps") or [""]
-            if part.name in there:
-                span = Span(there.index(part.name), of_many=part.span.of_many)
-                await part.journal_of(around.journal).skip_done_in(run.journal_path, span)
 
-    async def _screen(self, part: Part, around: Around) -> None:
-        kind, journal, exchange = part.kind, part.journal_of(around.journal), around.exchange
-        pending = (await journal.counts())[State.PENDING]
-        payloads = kind.payloads(part.source, journal)
-        surroundings = Surroundings(journal, exchange, payloads, around.log, self._request.credentials.key.kind)
-        screener = self.screener = kind.screener(surroundings)
-        checking = f"{part.name}: {kind.words.checking}" if part.name else kind.words.checking
-
-        def progress() -> Progress:
-            until = self._closed_until(exchange)
-            detail = f"Clerk closed a list until {clock_text(until)}" if until > self._clock.wall() else ""
-            return Progress(checking, min(screener.screened, pending), pending, detail)
-
-        await self._followed(screener.run(), progress, self._watch_reads(exchange))
-
-    async def _watch_reads(self, exchange: Exchange) -> None:
-        """Leave before the first write where the time is over, or where a 429 closes a list for too long."""
-        max_wait_s = self._request.max_wait_s
-        while max_wait_s is not None or self._request.max_time_s is not None:
-            until, left_s = self._closed_until(exchange), self._time_left()
-            if left_s is not None and left_s <= 0:
-                permit_s = until if until > self._clock.wall() else None
-                raise left_early("the time given with --max-time is over", "the next permit", permit_s)
-            if max_wait_s is not None and until - self._clock.wall() > max_wait_s:
-                raise left_early("a list is closed for longer than --max-wait", "its next permit", until)
-            await self._clock.sleep(WATCH_S)
-
-    def _closed_until(self, exchange: Exchange) -> float:
-        """Unix time at which every list that a 429 closed is open again, in the past where none is closed."""
-        blocked = exchange.gate.blocked_until().items()
-        return max((until for name, until in blocked if name.startswith(("GET", "*"))), default=0.0)
-
-    def _time_left(self) -> float | None:
-        """Seconds of ``--max-time`` that are left; None without one."""
-        given = self._request.max_time_s
-        return None if given is None else given - self.elapsed_s
-
-    async def _followed(
-        self,
-        work: Coroutine[Any, Any, T],
-        read: Callable[[], Progress],
-        watch: Coroutine[Any, Any, None] | None = None,
-    ) -> T:
-        """Do the work while its progress is shown, and while ``watch`` may end it by an error."""
-        with unwrapped():
-            async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._view.follow(read), name="progress")]
-                if watch is not None:
-                    beside.append(group.create_task(watch, name="watch"))
-                try:
-                    return await work
-                finally:
-                    for task in beside:
-                        task.cancel()
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

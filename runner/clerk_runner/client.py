@@ -7,7 +7,8 @@
 ``Lost``      anything else: Clerk may have done what was asked
 
 aiohttp re-sends GET, PUT and DELETE by itself when a kept connection drops, and follows redirects with the token: both
-are switched off, because one permit is one request and the token is for one host.
+are switched off, because one permit is one request and the token is for one host. Where the same host says that a GET
+is elsewhere, the answer names the place, and whoever has a permit may go there.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import asyncio
 import email.utils
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -26,19 +26,17 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
+from clerk_runner.body import MAX_BODY, Bodies, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
+from clerk_runner.plain import plain
 
-__all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify"]
+__all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify", "json_or_text"]
 
 DEADLINE_S = 60.0
 """Longest attempt, from the connection to the last byte; shorter than any quarantine by at least 20 s."""
 
 CONNECT_S = 20.0
-MAX_BODY = 64 * 1024 * 1024
-LARGE_BODY = 256 * 1024
-LARGE_BODIES = 24
-"""Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
 MAX_DATE_OFFSET_S = 86_400.0
 MAX_CODE, MAX_MESSAGE = 100, 500
 """Characters of an error that are kept."""
@@ -50,12 +48,16 @@ class Answered:
 
     Attributes:
         parsed: whether the body was JSON to the last byte; a success may be believed without, a read may not.
+        flaw: why it was not, for people.
+        moved: where the same host says that a GET is: the path below ``/v1``, and the query.
     """
 
     reply: Reply
     parsed: bool = True
     retry_after: str | None = None
     date: str | None = None
+    flaw: str = ""
+    moved: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,16 @@ class Lost:
 
 
 Attempt: TypeAlias = Answered | NotSent | Lost
-Decode: TypeAlias = Callable[[bytes], Any]
-"""Makes a success's body the reply's value; a ValueError says that it is not whole."""
+Decode: TypeAlias = Callable[[memoryview], Any]
+"""Makes a success's body the reply's value and keeps nothing of it; a ValueError says that it is not whole."""
+
+
+def json_or_text(body: memoryview) -> Any:
+    """The decoder for an operation whose answer is no JSON by contract: with it a page of text is an answer."""
+    try:
+        return orjson.loads(body)
+    except ValueError:
+        return str(body, errors="replace")
 
 
 class _Broken(Exception):  # noqa: N818  never leaves this module
@@ -116,7 +126,7 @@ class Client:
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
-    _large: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES), repr=False)
+    _bodies: Bodies = field(default_factory=Bodies, repr=False)
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
@@ -161,6 +171,7 @@ class Client:
                     data=data,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=self.credentials.proxy,
                 ) as response,
             ):
                 return await self._read(response, decode)
@@ -183,26 +194,27 @@ class Client:
         retry_after = response.headers.get("Retry-After")
         if status < 400 and not 200 <= status < 300:
             # Whoever redirects is not Clerk; what else is said does not matter.
-            return Answered(Reply(status), False, retry_after, date)
-        is_json = "json" in response.headers.get("Content-Type", "").lower()
-        trace_id = response.headers.get("cf-ray") or None
+            return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
+        kind = response.headers.get("Content-Type", "").lower()
+        is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
+        trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
         try:
-            size = response.content_length
-            async with self._large if size is None or size > LARGE_BODY else nullcontext():
-                body = await _bounded(response)
-                read = decode if 200 <= status < 300 else orjson.loads
-                value = read(body) if body and is_json else None
+            async with self._bodies.read(response) as body:
+                size = len(body)
+                read = decode if status < 300 else orjson.loads
+                value = read(body) if size and (is_json or is_text) else None
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
+            flaw = _flaw(error)
             # A success whose status arrived has happened, whatever became of its body; a refusal has to be whole.
-            if 200 <= status < 300 and is_json:
-                return Answered(Reply(status, trace_id=trace_id), False, retry_after, date)
-            unread, body, value = type(error).__name__, b"", None
+            if status < 300 and (is_json or is_text):
+                return Answered(Reply(status, trace_id=trace_id), False, retry_after, date, flaw)
+            unread, size, value = flaw, 0, None
         else:
-            unread = "" if is_json or not body else "not JSON"
+            unread = "" if is_json or is_text or not size else "not JSON"
         if unread and status != 429:
             # The page of a gateway, whatever its status says. A 429 counts by its status: gateways send it too.
             return Lost(f"an unreadable answer ({status}, {unread})")
-        return Answered(_reply(status, value, trace_id), bool(body) or status == 204, retry_after, date)
+        return Answered(_reply(status, value, trace_id), size > 0 or status == 204, retry_after, date)
 
     def _note_date(self, header: str | None) -> None:
         if header is None:
@@ -220,16 +232,32 @@ class Client:
             self.offset_s = offset_s
 
 
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, which may not grow without end."""
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_BODY:
-            raise ValueError("the body is too large")
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _flaw(error: Exception) -> str:
+    """Why a body cannot be used, for people."""
+    match error:
+        case TooLargeError():
+            return f"larger than {MAX_BODY // 2**20} MB"
+        case TimeoutError():
+            return "no whole answer in time"
+        case aiohttp.ContentTypeError() | aiohttp.ClientPayloadError():
+            return "cut off, or packed wrongly"
+        case ValueError():
+            return "no whole JSON"
+        case _:
+            return type(error).__name__
+
+
+def _moved(response: aiohttp.ClientResponse) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """Where a redirected GET is, if it is at the same address; None for anything else."""
+    if response.method != "GET" or response.status not in (301, 302, 303, 307, 308):
+        return None
+    try:
+        place = response.url.join(URL(response.headers.get("Location", "")))
+    except ValueError:
+        return None
+    if place.origin() != response.url.origin() or place.user is not None or not place.raw_path.startswith("/v1/"):
+        return None
+    return place.raw_path.removeprefix("/v1"), tuple(place.query.items())
 
 
 def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
@@ -238,20 +266,32 @@ def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
     listed = value.get("errors") if isinstance(value, Mapping) else None
     problems = [_problem(one) for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     if isinstance(value, Mapping) and isinstance(value.get("clerk_trace_id"), str):
-        trace_id = value["clerk_trace_id"]
+        trace_id = plain(value["clerk_trace_id"])[:MAX_CODE]
     fallback = Problem(f"http_{status}", f"Clerk answered {status}")
     return Reply(status, value, tuple(problems) or (fallback,), trace_id)
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
-    """An error for reports and logs: in one line, and without the addresses that Clerk repeats in some messages."""
+    """An error for reports and logs: one plain line, without the addresses that Clerk repeats in some messages."""
     code, meta = one.get("code"), one.get("meta")
     message = one.get("long_message") or one.get("message") or ""
     return Problem(
-        code[:MAX_CODE] if isinstance(code, str) and code else "unknown",
-        redact(" ".join(str(message).split()))[:MAX_MESSAGE],
+        plain(code)[:MAX_CODE] if isinstance(code, str) and code else "unknown",
+        plain(redact(" ".join(str(message).split())))[:MAX_MESSAGE],
         meta if isinstance(meta, Mapping) else {},
     )
+
+
+_BEFORE_THE_SEND: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool], ...] = (
+    ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "the TLS connection cannot be trusted", True),
+    (aiohttp.ClientConnectorDNSError, "the host's name was not found", False),
+    (aiohttp.ClientProxyConnectionError, "no connection to the proxy", False),
+    ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), "no connection", False),
+    # Raised by a proxy's answer to CONNECT alone: without a tunnel there is nothing to send through.
+    (aiohttp.ClientHttpProxyError, "the proxy refuses to connect", False),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "the address is malformed", True),
+)
+"""What ends before the first byte is written: the reason, and whether trying again is of no use."""
 
 
 def classify(error: BaseException) -> NotSent | Lost:
@@ -259,16 +299,10 @@ def classify(error: BaseException) -> NotSent | Lost:
 
     Only what ends before the first byte is written is known not to have been sent.
     """
-    match error:
-        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-            return NotSent("the TLS connection cannot be trusted", fatal=True)
-        case aiohttp.ClientConnectorDNSError():
-            return NotSent("the host's name was not found")
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return NotSent("no connection")
-        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return NotSent("the address is malformed", fatal=True)
-        case TimeoutError():
-            return Lost("no whole answer in time")
-        case _:
-            return Lost(f"the connection broke ({type(error).__name__})")
+    for kinds, reason, fatal in _BEFORE_THE_SEND:
+        if isinstance(error, kinds):
+            status = getattr(error, "status", None) if isinstance(error, aiohttp.ClientHttpProxyError) else None
+            return NotSent(f"{reason} ({status})" if status else reason, fatal)
+    if isinstance(error, TimeoutError):
+        return Lost("no whole answer in time")
+    return Lost(f"the connection broke ({type(error).__name__})")

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
-from clerk_jobs.call import Item, ReadRefused, Talk
+from clerk_jobs.call import Item, Outcome, ReadRefused, Talk
 from clerk_jobs.metadata.screen import Verdict
 from clerk_jobs.reading import READ_BATCH
 from clerk_runner.bounded import each
@@ -34,6 +34,10 @@ class Screening(Protocol):
 
     def joined(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
         """The same for subjects that rows named in different ways."""
+        ...
+
+    def unchanged(self, units: Sequence[Sequence[Item]]) -> list[Outcome]:
+        """Rows that change nothing of what the job's own list showed a moment ago."""
         ...
 
 
@@ -74,10 +78,11 @@ class Comparer:
     Args:
         undo: whether the values that will be changed are kept.
         joins: whether rows may name one subject in different ways.
+        listed: whether the rows were listed a moment ago, so that those that change nothing need no other read.
         workers: questions in flight at once.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all by name
         self,
         *,
         journal: Journal,
@@ -86,6 +91,7 @@ class Comparer:
         payloads: Payloads,
         undo: bool,
         joins: bool,
+        listed: bool,
         workers: int,
     ) -> None:
         """Start with nothing compared."""
@@ -95,6 +101,7 @@ class Comparer:
         self._payloads = payloads
         self._undo = undo
         self._joins = joins
+        self._listed = listed
         self._workers = workers
         self.screened = 0
         """Items about which everything is known, for the progress line."""
@@ -109,6 +116,9 @@ class Comparer:
         """
         span = self._journal.span
         await self._journal.read(lambda db: prepare_images(db, span))
+        if self._listed:
+            async for units in self._batches():
+                await self._settle_unchanged(units)
         try:
             await each(self._batches(), lambda units: self._compare(units, self._screening.read), self._workers)
             if self._joins and (leads := await self._journal.read(lambda db: join_subjects(db, span))):
@@ -130,6 +140,12 @@ class Comparer:
         await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=self._undo))
         self.screened += len(outcomes)
         self.large += sum(verdict.large for verdict in verdicts)
+
+    async def _settle_unchanged(self, units: list[Unit]) -> None:
+        items = await asyncio.to_thread(self._read_back, units)
+        outcomes = self._screening.unchanged(items)
+        await self._journal.settle(outcomes)
+        self.screened += len(outcomes)
 
     def _read_back(self, units: list[Unit]) -> list[list[Item]]:
         flat = iter(self._payloads.items([one for unit in units for one in unit]))

@@ -8,7 +8,6 @@ else's key to its own host.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
 import re
 import stat
@@ -17,9 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from clerk_limits.documented import InstanceKind
 from clerk_runner.errors import AccessError, UsageError
 from clerk_runner.home import state_home
+from clerk_runner.loopback import is_loopback
+from clerk_runner.proxies import proxy_for
 
 __all__ = [
     "QUARANTINE_SPEED",
@@ -94,6 +97,7 @@ class Credentials:
         scopes: the exact tokens of CLERK_BAPI_SCOPES.
         found_in: where the key was, for messages.
         speed: by how much a rehearsal divides every duration of ours; 1.0 outside of rehearsals.
+        proxy: through which the address is reached, where the environment says so; it may hold a password.
     """
 
     key: SecretKey
@@ -101,6 +105,7 @@ class Credentials:
     scopes: frozenset[str]
     found_in: str
     speed: float = 1.0
+    proxy: URL | None = field(default=None, repr=False)
 
     @property
     def host(self) -> str:
@@ -123,7 +128,7 @@ def discover(environ: Mapping[str, str], cwd: Path, *, home: Path | None = None)
 
     Raises:
         AccessError: no key, or a malformed one; the message names the variable and the files looked in.
-        UsageError: an address that is neither https nor loopback, or a speed that is not allowed.
+        UsageError: an address that is neither https nor loopback, a speed that is not allowed, or a proxy that is none.
     """
     foreign: list[str] = []
     home = home or Path(environ.get("HOME", "/nonexistent"))
@@ -144,7 +149,8 @@ def _credentials(key: SecretKey, found: _Found, environ: Mapping[str, str]) -> C
     api_url = address(environ, found.values)
     scopes = environ.get("CLERK_BAPI_SCOPES", found.values.get("CLERK_BAPI_SCOPES", ""))
     speed = parse_speed(environ.get("CLERK_BATCH_SPEED", ""), api_url)
-    return Credentials(key, api_url, frozenset(re.split(r"[,\s]+", scopes.strip())) - {""}, found.place, speed)
+    tokens = frozenset(re.split(r"[,\s]+", scopes.strip())) - {""}
+    return Credentials(key, api_url, tokens, found.place, speed, proxy_for(api_url, environ))
 
 
 def address(*places: Mapping[str, str]) -> str:
@@ -182,21 +188,6 @@ def _checked_url(text: str) -> str:
             hint="use https; http is allowed for this machine alone",
         )
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def is_loopback(host: str | None) -> bool:
-    """Whether a host name or address is this machine's loopback.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("api.clerk.com")
-        (True, True, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host or "").is_loopback
-    except ValueError:
-        return False
 
 
 def parse_speed(text: str, api_url: str) -> float:

@@ -8,7 +8,7 @@ ONCE call is sent once, and its end is told.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import orjson
@@ -20,6 +20,7 @@ from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
@@ -30,6 +31,8 @@ REPEAT_IDEMPOTENT_S = 60.0
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 LATENCY_WEIGHT = 0.1
+MOST_MOVES = 3
+"""So often in a row the same host may say that a GET is elsewhere."""
 AGAIN = frozenset({408, 425, 499})
 """Refusals, beside all from 500 on, that another try may better."""
 UNPROVEN = AGAIN | {409}
@@ -102,10 +105,12 @@ class Exchange:
         self._speed = speed
         self._down_since: float | None = None
         self._log = log
+        self._telemetry = NO_TELEMETRY
 
-    def attach(self, log: Log) -> None:
-        """Belong to a run from now on: its log."""
+    def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY) -> None:
+        """Belong to a run from now on: its log, and whoever else is told of its requests."""
         self._log = log
+        self._telemetry = telemetry
 
     async def permit(
         self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
@@ -147,7 +152,7 @@ class Exchange:
                 permit.give_back()
                 raise
             sent_at = self.clock.now()
-            attempt, permit = await self._attempt(call, permit), None
+            attempt, permit = await self._followed(call, permit), None
             if isinstance(attempt, Answered) and self._definite(call, attempt):
                 if judge and (error := fatal_error(attempt.reply)) is not None:
                     raise error
@@ -175,7 +180,7 @@ class Exchange:
         """
         assert call.safety is Safety.READ
         permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
-        attempt = await self._attempt(call, permit, decode)
+        attempt = await self._followed(call, permit, decode)
         if isinstance(attempt, Answered) and self._definite(call, attempt):
             if (error := fatal_error(attempt.reply)) is not None:
                 raise error
@@ -208,13 +213,13 @@ class Exchange:
         finally:
             talk.close()
 
-    async def once(self, call: Call, permit: Permit) -> Sent:
+    async def once(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Sent:
         """Send a call one time, under a permit that was taken before its intent was written.
 
         A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
         sake: the end has to be journalled. Look at ``stop`` afterwards.
         """
-        attempt = await self._attempt(call, permit)
+        attempt = await self._followed(call, permit, decode)
         match attempt:
             case NotSent(reason):
                 return Sent("not_sent", reason=reason)
@@ -225,7 +230,7 @@ class Exchange:
             case Answered(reply) if reply.status in UNPROVEN or reply.status >= 500 or 300 <= reply.status < 400:
                 return Sent("lost", reply, f"{reply.status} {reply.code}")
             case Answered(reply, False) if reply.ok and call.safety is Safety.READ:
-                return Sent("lost", reply, "an answer that cannot be read")
+                return Sent("lost", reply, f"an answer that cannot be read: {attempt.flaw or 'empty'}")
             case Answered(reply):
                 return Sent("answered", reply)
 
@@ -247,7 +252,19 @@ class Exchange:
         bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(tries, 16)) / self._speed
         await self.clock.sleep(random.uniform(0, bound))  # noqa: S311  spreads load, guards nothing
 
-    async def _attempt(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Attempt:
+    async def _followed(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Attempt:
+        """One request, and where the same host says that a GET is elsewhere, one there under a permit of its own."""
+        attempt = await self._attempt(call, permit, decode)
+        for _ in range(MOST_MOVES):
+            if not isinstance(attempt, Answered) or attempt.moved is None:
+                break
+            path, query = attempt.moved
+            call = replace(call, path=path, query=query)
+            permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
+            attempt = await self._attempt(call, permit, decode)
+        return attempt
+
+    async def _attempt(self, call: Call, permit: Permit, decode: Decode) -> Attempt:
         """One request under one permit, whose end is told to the gate."""
         sent_at = self.clock.now()
         try:
@@ -279,10 +296,12 @@ class Exchange:
                 if reply.status == 429:
                     self._throttled(call, permit, retry_after, date)
                 elif not self._definite(call, attempt):
-                    self._unreachable(f"Clerk answers {reply.status} {reply.code}", fatal=False)
+                    what = attempt.flaw or reply.code or "without a body"
+                    self._unreachable(f"Clerk answers {reply.status} {what}", fatal=False)
                 else:
                     self._down_since, self.trouble = None, ""
         self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
+        self._telemetry.request(call, status, elapsed_s)
         return attempt
 
     def _definite(self, call: Call, attempt: Answered) -> bool:

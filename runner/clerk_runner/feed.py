@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Protocol
 
 from clerk_runner.journal import Journal, OpenItem
@@ -40,6 +41,10 @@ class Feeding(Protocol):
 
     def carries(self, size: int, *, alone: bool) -> int:
         """How many items ``take`` would give now."""
+        ...
+
+    def ahead(self, count: int) -> list[OpenItem]:
+        """About so many items that are likely to be taken next; a guess that binds nobody."""
         ...
 
     @property
@@ -115,6 +120,13 @@ class Feed:
         if alone and self._alone:
             return 1
         return min(size, len(self._groups[self._next_group(size)])) if self._groups else 0
+
+    def ahead(self, count: int) -> list[OpenItem]:
+        """The first of those that travel alone, and of one group."""
+        found = list(islice(self._alone, count))
+        if self._groups:
+            found += islice(next(iter(self._groups.values())), count)
+        return found
 
     @property
     def left(self) -> int:

@@ -15,11 +15,12 @@ from clerk_jobs.call import State
 from clerk_runner.engine import Engine
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.folders import RunFolder, write_private
+from clerk_runner.high_water import end_start
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
 from clerk_runner.parts import Part
 from clerk_runner.report import StepItems, Summary, count_items, write_failed_file, write_results
-from clerk_runner.view import Progress, Words
+from clerk_runner.view import Progress, Tally, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
 
@@ -63,6 +64,7 @@ async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], end
     throttled = ended.throttled + (await journal.get("throttled") or 0)
     code = None if ended.error is None else ended.error.code
     await journal.put(state=ended.state, stop_code=code, requests=requests, throttled=throttled)
+    await end_start(folder, journal)
     outputs = await asyncio.to_thread(_write_reports, folder, parts)
     summary = _summary(folder, parts, ended, (requests, throttled), outputs)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
@@ -92,10 +94,11 @@ def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
     """The engine's snapshot as a line for people; ``step`` is the one it works on."""
     status = engine.status()
     counts = status.counts
-    settled = sum(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED))
-    told = [f"{counts[State.DONE]} {words.done}"]
-    if counts[State.FAILED]:
-        told.append(f"{counts[State.FAILED]} failed")
+    tally = Tally(*(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED)))
+    settled = tally.done + tally.skipped + tally.failed + tally.unresolved
+    others = ((tally.failed, "failed"), (tally.skipped, "skipped"), (tally.unresolved, "unresolved"))
+    parts = (f"{tally.done:,} {words.done}", *(f"{number:,} {word}" for number, word in others if number))
+    told = []
     if status.checking_at is not None and status.doubtful:
         noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
         told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
@@ -105,7 +108,8 @@ def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
         told.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
-    return Progress(f"{step}: {words.doing}" if step else words.doing, settled, sum(counts.values()), ", ".join(told))
+    label = f"{step}: {words.doing}" if step else words.doing
+    return Progress(label, settled, sum(counts.values()), ", ".join(told), parts, tally)
 
 
 def _write_reports(folder: RunFolder, parts: Sequence[Part]) -> list[str]:
@@ -137,6 +141,7 @@ def _summary(
         sent: requests of all its starts, and how many of them were throttled.
     """
     facts, items, error = folder.facts(), count_items(folder.journal_path), ended.error
+    mapping = [folder.meta()["mapping"]] if "mapping" in folder.meta() else []
     told: dict[str, Any] | None = None
     if ended.interrupted is not None:
         state, exit_code = "interrupted", ended.interrupted
@@ -158,7 +163,7 @@ def _summary(
         requests=sent[0],
         throttled=sent[1],
         elapsed_s=round(ended.elapsed_s, 3),
-        outputs=outputs,
+        outputs=[*outputs, *mapping, *_backups(folder)],
         run_dir=str(folder.path),
         exit=int(exit_code),
         parent=facts.parent,
@@ -166,3 +171,8 @@ def _summary(
         next_permit=error.until if isinstance(error, LeftEarly) else None,
         steps=stepped(folder.journal_path, parts),
     )
+
+
+def _backups(folder: RunFolder) -> list[str]:
+    meta = folder.meta()
+    return [meta["backup"]["path"]] if meta.get("backup_done") else []

@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from clerk_jobs.call import State
 from clerk_runner.journal import OPEN_COLUMNS, Journal, OpenItem, open_item
@@ -147,6 +148,10 @@ class UnitFeed:
     def carries(self, size: int, *, alone: bool) -> int:  # noqa: ARG002  as above
         """Whether ``take`` would give something: the rows of one subject count as one, as one write carries them."""
         return 1 if self._units else 0
+
+    def ahead(self, count: int) -> list[OpenItem]:
+        """The rows of the next subjects."""
+        return [item for unit in islice(self._units, count) for item in unit]
 
     @property
     def left(self) -> int:

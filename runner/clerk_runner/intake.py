@@ -278,7 +278,7 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path, span: Span, there: Span)
                 keys,
             )
             changed += db.executemany(
-                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done}, resource = ? "  # noqa: S608  numbers
+                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done}, resource = coalesce(?, resource) "  # noqa: S608  numbers
                 f"WHERE key = ? AND digest = ? AND state = 0 AND {own}",
                 batch,
             ).rowcount

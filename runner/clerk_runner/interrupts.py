@@ -23,8 +23,9 @@ class Interrupts:
     and the second cancels.
     """
 
-    def __init__(self) -> None:
-        """Remember no signal."""
+    def __init__(self, *, listens: bool = True) -> None:
+        """Remember no signal; ``listens``: whether the process's signals are taken over, else only ``tell`` speaks."""
+        self._listens = listens
         self.received: signal.Signals | None = None
         self.drain: Callable[[], None] | None = None
         self._task: asyncio.Task[object] | None = None
@@ -39,17 +40,25 @@ class Interrupts:
     def __enter__(self) -> Self:
         """Listen."""
         self._task = asyncio.current_task()
-        self._listen()
+        if self._listens:
+            self._listen()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening: a signal that comes now is too late to change anything, and is only noted."""
+        if not self._listens:
+            return
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
             signal.signal(number, self._note)
+
+    def tell(self, number: signal.Signals) -> None:
+        """Do what the signal would do."""
+        self.received = self.received or number
+        self._handle()
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ import orjson
 from clerk_jobs.call import Outcome, State
 from clerk_runner import intake
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
-from clerk_runner.schema import add_names, open_writer
+from clerk_runner.schema import add_names, damaged, open_writer
 from clerk_runner.spans import Span
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
@@ -53,6 +53,8 @@ class Journal:
         self.path = path
         self.span = Span()
         self._writer = open_writer(path, durable=durable)
+        self.watcher: Callable[[Sequence[Outcome]], None] | None = None
+        """Is told what was written of items, once it is on the disk."""
 
     def of_step(self, number: int) -> Journal:
         """The same journal as one of several steps sees it: nothing but its own items."""
@@ -69,7 +71,10 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Any:
             row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-            return None if row is None else orjson.loads(row[0])
+            try:
+                return None if row is None else orjson.loads(row[0])
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path) from error
 
         return await self._writer.run(work)
 
@@ -172,6 +177,7 @@ class Journal:
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what became of items outside an attempt: screened, reconciled."""
         await self._writer.run(lambda db: _settle(db, outcomes))
+        self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
@@ -214,6 +220,11 @@ class Journal:
             _settle(db, outcomes)
 
         await self._writer.run(work)
+        self._tell(outcomes)
+
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        if self.watcher is not None:
+            self.watcher(outcomes)
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""

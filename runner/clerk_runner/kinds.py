@@ -11,37 +11,40 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
-from clerk_jobs.call import Safety
+from clerk_jobs.call import Safety, State
 from clerk_jobs.catalog.consequences import consequences_of, destroyed_by
 from clerk_jobs.catalog.metadata import explain_kinds
 from clerk_jobs.invite import Drafting, InviteWork
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, UndoJob
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
 from clerk_jobs.jobfile.metadata_job import FIELDS
 from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.metadata.targets import TARGETS
 from clerk_jobs.metadata.undo import UndoDrafting, UndoWork
 from clerk_jobs.metadata.work import MetadataWork
 from clerk_jobs.operation.drafts import OperationDrafting
+from clerk_jobs.operation.reading import ObjectReader
 from clerk_jobs.operation.work import OperationWork
 from clerk_jobs.rows import RowSource
 from clerk_limits.documented import LIMITS, InstanceKind, LimitKind, LimitScope, limits_for
 from clerk_limits.gate import GateOptions
 from clerk_runner.comparing import Comparer, ImagePayloads, Screening
-from clerk_runner.errors import UsageError
+from clerk_runner.errors import RunnerError, UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.feed import Feed, Feeding
+from clerk_runner.folders import RunFolder
 from clerk_runner.folding import UnitFeed, fold_subjects
 from clerk_runner.images import mark_written
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
 from clerk_runner.protecting import Protector
+from clerk_runner.request import RunRequest
 from clerk_runner.safety import Scope
 from clerk_runner.screening import Screener
 from clerk_runner.source import SourcePayloads, ingest
 from clerk_runner.view import INVITING, Words
 from clerk_runner.work import Drafts, Payloads, Work
 
-__all__ = ["Kind", "Screens", "Surroundings", "kind_of"]
+__all__ = ["SCREENERS", "Beside", "Kind", "Screens", "Surroundings", "kind_of"]
 
 SLOW_ANSWER_S = 1.0
 """Answers slower than this do not use the whole share: more calls in flight would only leave more in doubt."""
@@ -72,6 +75,7 @@ class Surroundings:
 
     Attributes:
         instance: decides how many reads are in flight.
+        listed: whether the rows were listed by this run less than a minute ago.
     """
 
     journal: Journal
@@ -79,6 +83,23 @@ class Surroundings:
     payloads: Payloads
     log: Log
     instance: InstanceKind
+    listed: bool = False
+
+
+class Beside(Protocol):
+    """What is done beside sending."""
+
+    async def begin(self) -> None:
+        """Get ready, before the first write."""
+        ...
+
+    async def follow(self) -> None:
+        """Work until cancelled."""
+        ...
+
+    async def end(self) -> RunnerError | None:
+        """Finish; what is wrong, if anything is."""
+        ...
 
 
 class Kind(ABC):
@@ -90,6 +111,7 @@ class Kind(ABC):
         deletes: it destroys, so that the number of rows has to be confirmed.
         reads: Clerk is asked something before the first write.
         scopes: of CLERK_BAPI_SCOPES that it needs.
+        saves: where the objects that rows name are saved before the first write, and what reads them.
     """
 
     once = True
@@ -97,6 +119,7 @@ class Kind(ABC):
     deletes = False
     reads = True
     scopes: tuple[Scope, ...] = ("write",)
+    saves: tuple[str, ObjectReader] | None = None
     words: Words = INVITING
     drafting: Drafts
     work: Work
@@ -139,6 +162,26 @@ class Kind(ABC):
         await ingest(source, self.drafting, journal.match_changed)
         await journal.finish_changes()
 
+    def require_outputs(self, request: RunRequest, instance: str | None) -> None:  # noqa: ARG002  some need it
+        """Check that what the run writes outside of its folder may be written.
+
+        Args:
+            instance: None where it is not known yet.
+
+        Raises:
+            UsageError: it may not.
+        """
+        return
+
+    def beside(self, request: RunRequest, folder: RunFolder, journal: Journal) -> Beside | None:  # noqa: ARG002  as above
+        """What is done beside sending, if anything is."""
+        return None
+
+    async def deleted(self, journal: Journal) -> int:
+        """How many rows the whole run deletes, where it ``deletes``."""
+        counts = await journal.counts()
+        return sum(counts[state] for state in (State.PENDING, State.INTENT, State.DOUBT, State.DONE))
+
     def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  some need it
         """What else a preview says, a line each; ``screens`` has ended, or is None where nothing was read."""
         return ()
@@ -169,6 +212,10 @@ class InviteKind(Kind):
             workers=SCREENERS[around.instance.value],
         )
 
+    def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
+        """What can be taken back of it."""
+        return ("undo: e-mails cannot be called back; clerk-batch undo RUN revokes invitations that are still pending",)
+
 
 class ComparingKind(Kind):
     """A kind that reads before it writes: what changes nothing costs no write, so a run can simply be done again."""
@@ -188,6 +235,7 @@ class ComparingKind(Kind):
             payloads=around.payloads,
             undo=self.keeps,
             joins=self.joins,
+            listed=around.listed,
             workers=SCREENERS[around.instance.value],
         )
 
@@ -231,7 +279,7 @@ class MetadataKind(ComparingKind):
             how = "replace: Clerk has no such operation here, so each write reads first and merges what is missing away"
         else:
             how = "replace: nothing else stays in a kind that is given"
-        undo = "undo: clerk-batch undo RUN puts the old values back where they are still ours"
+        undo = "undo: clerk-batch undo RUN puts the old values back where they are still ours; a stored null it cannot"
         lines = [*explain_kinds(chosen), how, undo if self._job.undo else "undo: false, so it cannot be taken back"]
         if isinstance(screens, Comparer) and screens.large:
             lines.append(f"{screens.large:,} will hold more than 8 KB in all kinds together, which Clerk may refuse")
@@ -252,7 +300,9 @@ class OperationKind(Kind):
         self._job = job
         self._operation = job.facts
         self.drafting = OperationDrafting(job)
-        self.work = OperationWork(job, in_flight)
+        work = self.work = OperationWork(job, in_flight)
+        self._bulk = work.bulk
+        self.saves = None if job.backup is None else (job.backup, work.reader)
         self.once = self._operation.safety is Safety.ONCE
         self.deletes = self._operation.method == "DELETE"
         self.scopes = ("write", "delete") if self.deletes else ("write",)
@@ -278,13 +328,18 @@ class OperationKind(Kind):
         name = self._operation.operation_id
         does = destroyed_by(name) if self.deletes else consequences_of(name)
         lines = [f"{'destroys' if self.deletes else 'sets off'}: {one}" for one in does]
+        if self.saves is not None:
+            lines.append(f"backup: what the rows name is saved to {self.saves[0]} before the first call")
         if self.once:
             lines.append("a call whose answer is lost ends as unresolved: it is never sent again by itself")
         return (*lines, "it cannot be taken back" if self.deletes else "no undo: clerk-batch cannot take it back")
 
     def consequence(self, pending: int) -> str:
         """How often it is called."""
-        calls = f"{self._operation.operation_id} is called {pending:,} time{'' if pending == 1 else 's'}"
+        name, bulk = self._operation.operation_id, self._bulk
+        calls = f"{name} is called {pending:,} time{'' if pending == 1 else 's'}"
+        if bulk is not None:
+            calls = f"{name} for {pending:,} row{'' if pending == 1 else 's'}, {bulk.size} in a call"
         return f"{calls}; this is irreversible" if self.deletes else calls
 
 
@@ -355,6 +410,12 @@ def kind_of(job: Job, instance: InstanceKind, options: GateOptions) -> Kind:
             return OperationKind(job, 1 if any(quotas) else in_flight(instance, options))
         case UndoJob():
             return UndoKind(job, in_flight(instance, options))
+        case CreateUsersJob() | UndoCreatesJob():
+            # They stand on this module.
+            from clerk_runner.creating import CreateUsersKind, UndoCreatesKind  # noqa: PLC0415
+
+            most = in_flight(instance, options)
+            return CreateUsersKind(job, most) if isinstance(job, CreateUsersJob) else UndoCreatesKind(job, most)
         case _:
             raise AssertionError(f"a job of kind {job.kind} is run elsewhere")
 

@@ -11,7 +11,7 @@ import datetime
 import sqlite3
 
 from clerk_jobs.call import State
-from clerk_runner.engine import INTENT_LIFE_S
+from clerk_runner.doubts import INTENT_LIFE_S
 from clerk_runner.errors import LeftEarly, RunnerError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.schema import is_blank, open_reader

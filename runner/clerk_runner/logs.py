@@ -1,21 +1,55 @@
-"""The run's log: one JSON object a line, with nothing in it that is a secret or a person's."""
+"""The run's log: one JSON object a line, in which nothing is a secret, a person's, or a command to a terminal.
+
+The events and their fields are listed in docs/observability.md, which a test holds to the code.
+"""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, MutableMapping
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
 
-__all__ = ["Log", "LogLevel", "open_log", "redact", "silent_log"]
+from clerk_runner.plain import plain
+
+__all__ = [
+    "Echo",
+    "Log",
+    "LogFormat",
+    "LogLevel",
+    "LogOptions",
+    "echo_log",
+    "echo_of",
+    "open_log",
+    "redact",
+    "silent_log",
+]
 
 Log = structlog.typing.FilteringBoundLogger
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["json", "console"]
+Echo = Callable[[MutableMapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What is logged, and where else.
+
+    Attributes:
+        level: events below it are left out.
+        echo: is given each event too, without secrets; None for none.
+    """
+
+    level: LogLevel = "info"
+    echo: Echo | None = None
+
 
 SECRETS = (
     (re.compile(r"\b(sk|pk)_(test|live)_[A-Za-z0-9_\-+/=]+"), r"\1_\2_***"),
@@ -40,25 +74,58 @@ def redact(text: str) -> str:
     return text
 
 
-def open_log(path: Path, *, level: LogLevel = "info", **facts: Any) -> tuple[Log, BinaryIO]:
+def open_log(path: Path, options: LogOptions | None = None, **facts: Any) -> tuple[Log, BinaryIO]:
     """Append to a log file (0600); returns the logger, bound to ``facts``, and the file to close."""
+    options = options or LogOptions()
     handle = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     file = os.fdopen(handle, "ab", buffering=0)
-    return _logger(_Lines(file), level).bind(**facts), file
+    return _logger(_Lines(file), options.level, options.echo).bind(**facts), file
 
 
 def silent_log() -> Log:
     """A logger that writes nothing, for commands that have no run."""
-    return _logger(_Nothing(), "error")
+    return _logger(_Nothing(), "error", None)
 
 
-def _logger(sink: Any, level: LogLevel) -> Log:
+def echo_log(echo: Echo, level: LogLevel) -> Log:
+    """A logger for what belongs to no run: its events go to ``echo`` alone."""
+    return _logger(_Nothing(), level, echo)
+
+
+def echo_of(form: LogFormat) -> Echo:
+    """Writes each event as a line on stderr: as JSON, or for people."""
+    if form == "json":
+
+        def render(event: MutableMapping[str, Any]) -> str:
+            return orjson.dumps(event).decode()
+    else:
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        console = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
+
+        def render(event: MutableMapping[str, Any]) -> str:
+            return str(console(None, "", event))
+
+    def echo(event: MutableMapping[str, Any]) -> None:
+        with suppress(OSError):
+            sys.stderr.write(f"{render(dict(event))}\n")
+            sys.stderr.flush()
+
+    return echo
+
+
+def _logger(sink: Any, level: LogLevel, echo: Echo | None) -> Log:
+    def told(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if echo is not None:
+            echo(event)
+        return event
+
     logger: Log = structlog.wrap_logger(
         sink,
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _redacted,
+            told,
             structlog.processors.JSONRenderer(serializer=_dumps),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -73,16 +140,16 @@ def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
 
 
 def _clean(value: Any) -> Any:
-    """The value with every text in it redacted, however deep; what JSON does not know becomes such a text."""
+    """The value with every text in it redacted and plain, however deep; what JSON does not know becomes such a text."""
     match value:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {redact(str(key)): _clean(one) for key, one in value.items()}
+            return {plain(redact(str(key))): _clean(one) for key, one in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_clean(one) for one in value]
         case _:
-            return redact(str(value))
+            return plain(redact(str(value)))
 
 
 def _dumps(event: Any, **_: Any) -> bytes:

@@ -33,11 +33,24 @@ class Plot:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Part(Plot):
-    """A part with its rows."""
+class Part:
+    """A part of a run.
 
-    source: RowSource
+    Attributes:
+        step: None for a job without steps.
+        given: its rows; None for a job that takes them from a list, until that was brought.
+    """
+
+    def __init__(self, plot: Plot, given: RowSource | None) -> None:
+        """Take over what was known before."""
+        self.step, self.job, self.kind, self.span = plot.step, plot.job, plot.kind, plot.span
+        self.given = given
+
+    @property
+    def source(self) -> RowSource:
+        """The rows, once they are there."""
+        assert self.given is not None, "a list is brought before its rows are asked for"
+        return self.given
 
     @property
     def name(self) -> str:
@@ -81,17 +94,16 @@ def plots_of(request: RunRequest) -> list[Plot]:
     ]
 
 
-def parts_of(plots: Sequence[Plot], sources: Sequence[RowSource]) -> list[Part]:
+def parts_of(plots: Sequence[Plot], sources: Sequence[RowSource | None]) -> list[Part]:
     """The same with their inputs."""
-    return [
-        Part(plot.step, plot.job, plot.kind, plot.span, source) for plot, source in zip(plots, sources, strict=True)
-    ]
+    return [Part(plot, source) for plot, source in zip(plots, sources, strict=True)]
 
 
 def fingerprints_of(parts: Sequence[Part]) -> tuple[str, dict[str, str] | None]:
     """The SHA-256 of a run's whole input, and of each step's where it has some; reads the files once."""
     if not parts[0].name:
-        return parts[0].source.fingerprint, None
+        given = parts[0].given
+        return "" if given is None else given.fingerprint, None
     each = {part.name: part.source.fingerprint for part in parts}
     whole = "".join(f"{name}\0{digest}\n" for name, digest in each.items())
     return hashlib.sha256(whole.encode()).hexdigest(), each

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import aiohttp
 
 from clerk_jobs.jobfile.pings import Ping
 from clerk_runner.errors import Exit
+from clerk_runner.proxies import proxy_for
 
 __all__ = ["ping"]
 
@@ -31,7 +33,7 @@ async def ping(addresses: Ping, code: int) -> str:
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         for _ in range(TRIES):
             try:
-                async with session.get(address, allow_redirects=False) as answer:
+                async with session.get(address, allow_redirects=False, proxy=proxy_for(address, os.environ)) as answer:
                     if answer.status < 400:
                         return ""
                     trouble = f"it answered {answer.status}"

@@ -23,6 +23,9 @@ DEFAULT_LATENCY_S = 0.2
 NOTICED_WAIT_S = 5.0
 """Waits shorter than this are the ordinary pace of a window, not an event."""
 
+POINTS = 256
+"""Points of a forecast's path, about."""
+
 _INSTANCE = LimitScope.INSTANCE.value
 _OWN = ("per_hour", "per_day")
 
@@ -58,6 +61,7 @@ class Forecast:
         ends_s: seconds from the start to the last answer.
         waits: the pauses, in order; the first hundred.
         limits: what is used and what stays free, a line for each limit that applies.
+        path: (seconds from the start, items sent by then), both never falling; a straight line between two of them.
     """
 
     calls: dict[str, int] = field(default_factory=dict)
@@ -66,6 +70,7 @@ class Forecast:
     ends_s: float = 0.0
     waits: list[Wait] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    path: list[tuple[float, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +123,7 @@ class _Play:
         self._total = self._left
         self._names: dict[str, str] = {lane.name: quota_name(lane, course.instance) for lane in course.lanes}
         self._found = Forecast()
+        self._traced = (0.0, 0)
 
     async def run(self) -> Forecast:
         async with asyncio.TaskGroup() as tasks:
@@ -130,6 +136,16 @@ class _Play:
         if self._found.calls:
             self._found.calls[_INSTANCE] = sum(self._found.calls.values())
         return self._found
+
+    def _trace(self) -> None:
+        """Note how far it is: often enough to tell a wait from a slow pace, and no oftener."""
+        path, now_s, sent = self._found.path, self._clock.now(), self._total - self._left
+        last_s, last_sent = self._traced
+        self._traced = now_s, sent
+        if now_s - last_s >= NOTICED_WAIT_S and len(path) < 4 * POINTS:
+            path += [(last_s, last_sent), (now_s, last_sent)]
+        elif sent == self._total or sent - (path[-1][1] if path else 0) >= self._total / POINTS:
+            path.append((now_s, sent))
 
     def _quota_used(self) -> float:
         """By items, as a call of the bulk lane is worth ten."""
@@ -154,6 +170,7 @@ class _Play:
             if waited_s >= NOTICED_WAIT_S:
                 self._found.waits.append(Wait(lane.name, asked_s, waited_s, sent, short_of))
             self._found.lanes[lane.name] = self._found.lanes.get(lane.name, 0) + 1
+            self._trace()
             await self._clock.sleep(self._latency_s)
             permit.settle()
             self._found.ends_s = self._clock.now()

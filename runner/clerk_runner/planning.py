@@ -20,17 +20,23 @@ import msgspec
 
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
+from clerk_runner.backing_up import require_absent
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
+from clerk_runner.exchange import Exchange
+from clerk_runner.exporting.output import output_path
+from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
+from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Surroundings
+from clerk_runner.kinds import Screens, Surroundings
+from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import silent_log
 from clerk_runner.named import NamedRows
 from clerk_runner.parts import Part, parts_of, plots_of
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.preview import Known, Standing, Whole, previewed
-from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of, source_name
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
 from clerk_runner.view import Preview, View
 
 __all__ = ["Plan", "plan_job"]
@@ -118,8 +124,8 @@ async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
         with _temporary_folder() as folder, opened_sources(request, folder / "input") as sources:
             journal = Journal(folder / "plan.db", durable=False)
             try:
-                parts = parts_of(plots, sources)
-                preview, requests = await _plan(request, view, parts, journal, offline=offline)
+                planning = _Planning(request, view, RunFolder(folder), journal, parts_of(plots, sources))
+                preview, requests = await planning.run(offline=offline)
             finally:
                 journal.close()
     except (sqlite3.Error, OSError) as error:
@@ -137,59 +143,104 @@ def _temporary_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _plan(
-    request: RunRequest, view: View, parts: Sequence[Part], journal: Journal, *, offline: bool
-) -> tuple[Preview, int]:
-    instance_kind = request.credentials.key.kind
-    view.stage(f"reading {source_name(request.job)}")
-    await _take_in(parts, journal)
-    # What later steps would read depends on what the first one does.
-    part, invites = parts[0], tuple(dict.fromkeys(path for part in parts for path in part.kind.invites))
-    kind = part.kind
-    clock = LoopClock()
-    standing = Standing(Past([], frozenset(), request.gate_options))
-    screener = None
-    requests, latency_s = 0, DEFAULT_LATENCY_S
-    if not offline:
-        options = AccountOptions(
-            gate=request.gate_options, label=f"plan of {request.job.name}", invites=invites, note=view.stage
+class _Planning:
+    """One plan, on a journal that is thrown away."""
+
+    def __init__(
+        self, request: RunRequest, view: View, folder: RunFolder, journal: Journal, parts: Sequence[Part]
+    ) -> None:
+        self._request = request
+        self._view = view
+        self._folder = folder
+        self._journal = journal
+        self._parts = parts
+        self._instance = request.credentials.key.kind
+        self._screener: Screens | None = None
+        self._clock = LoopClock()
+
+    async def run(self, *, offline: bool) -> tuple[Preview, int]:
+        """Check every row, and ask Clerk what it has unless ``offline``; also returns the requests."""
+        request = self._request
+        # What later steps would read depends on what the first one does.
+        first = self._parts[0]
+        for part in self._parts:
+            part.kind.require_outputs(request, None)
+        standing = Standing(Past([], frozenset(), request.gate_options))
+        requests, latency_s = 0, DEFAULT_LATENCY_S
+        if first.kind.saves is not None:
+            now_ms = int(time.time() * 1000)
+            require_absent(output_path(request.job.folder, first.kind.saves[0], run="RUN", created_ms=now_ms))
+        notes: tuple[str, ...] = ()
+        if first.given is not None:
+            await self._take_in()
+        elif offline:
+            notes = ("Clerk was not asked for the list: how many rows there are is not known yet",)
+            self._folder.input_copy.touch()
+            with listed_rows(self._folder) as first.given:
+                await self._take_in()
+        if not offline:
+            options = AccountOptions(
+                gate=request.gate_options,
+                label=f"plan of {request.job.name}",
+                invites=tuple(dict.fromkeys(path for part in self._parts for path in part.kind.invites)),
+                note=self._view.stage,
+            )
+            async with (
+                Client(request.credentials, request.job.api_version) as client,
+                open_account(client, request.state, self._clock, options) as account,
+            ):
+                exchange = account.exchange
+                await self._ask(exchange)
+                requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
+                past = past_of(request, account.instance, self._clock.wall())
+                standing = Standing(past, out_now(account.folder))
+        known = Known(
+            action="plan",
+            source=request.source_name,
+            run="",
+            scopes="a plan needs none",
+            screened=not offline,
+            latency_s=latency_s,
+            notes=notes,
         )
-        async with (
-            Client(request.credentials, request.job.api_version) as client,
-            open_account(client, request.state, clock, options) as account,
-        ):
-            exchange = account.exchange
-            own = part.journal_of(journal)
-            payloads = kind.payloads(part.source, own)
-            screener = kind.screener(Surroundings(own, exchange, payloads, silent_log(), instance_kind))
-            view.stage(kind.words.checking)
-            await screener.run()
-            requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
-            past = past_of(request, account.instance, clock.wall())
-            standing = Standing(past, out_now(account.folder))
-    known = Known(
-        action="plan",
-        source=source_name(request.job),
-        run="",
-        scopes="a plan needs none",
-        screened=not offline,
-        latency_s=latency_s,
-    )
-    whole = Whole(request.job, request.credentials, 0, screener)
-    return await previewed(whole, parts, journal, standing, known), requests
+        whole = Whole(request.job, request.credentials, 0, self._screener)
+        return await previewed(whole, self._parts, self._journal, standing, known), requests
 
+    async def _take_in(self) -> None:
+        """Take the rows of every part in, as a run does."""
+        self._view.stage(f"reading {self._request.source_name}")
+        if not self._parts[0].name:
+            await self._parts[0].take_in(self._journal)
+            return
+        await self._journal.add_names()
+        named = NamedRows([self._journal.path])
+        try:
+            for part in self._parts:
+                part.drafted_by(named.look)
+                await part.take_in(self._journal)
+                named.forget()
+        finally:
+            named.close()
 
-async def _take_in(parts: Sequence[Part], journal: Journal) -> None:
-    """Take the rows of every part in, as a run does."""
-    if not parts[0].name:
-        await parts[0].kind.take_in(parts[0].source, journal)
-        return
-    await journal.add_names()
-    named = NamedRows([journal.path])
-    try:
-        for part in parts:
-            part.drafted_by(named.look)
-            await part.take_in(journal)
-            named.forget()
-    finally:
-        named.close()
+    async def _ask(self, exchange: Exchange) -> None:
+        """Bring the list where the rows come from one, and read what Clerk has."""
+        first = self._parts[0]
+        log, job = silent_log(), listing_of(first.job)
+        if job is not None:
+            listing = Listing(
+                job, self._request, self._folder, self._journal, exchange, self._view, Interrupts(listens=False), log
+            )
+            await listing.bring()
+            with listed_rows(self._folder) as first.given:
+                await self._take_in()
+                await self._screen(first, exchange, listed=await listing.is_fresh())
+        elif first.given is not None:
+            await self._screen(first, exchange, listed=False)
+
+    async def _screen(self, part: Part, exchange: Exchange, *, listed: bool) -> None:
+        journal = part.journal_of(self._journal)
+        payloads = part.kind.payloads(part.source, journal)
+        around = Surroundings(journal, exchange, payloads, silent_log(), self._instance, listed)
+        self._screener = part.kind.screener(around)
+        self._view.stage(part.kind.words.checking)
+        await self._screener.run()

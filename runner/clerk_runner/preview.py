@@ -20,6 +20,7 @@ from clerk_runner.kinds import Kind, Screens
 from clerk_runner.parts import Part
 from clerk_runner.planner import DEFAULT_LATENCY_S, Course, Forecast, forecast
 from clerk_runner.report import added, count_items, row_problems
+from clerk_runner.request import rows_of
 from clerk_runner.spans import Span
 from clerk_runner.steady import is_steady, steady_forecast
 from clerk_runner.view import STEPPING, Preview
@@ -148,11 +149,11 @@ async def previewed(whole: Whole, parts: Sequence[Part], journal: Journal, stand
     previews: list[Preview] = []
     for number, part in enumerate(parts):
         later = number > whole.first and known.screened and part.kind.reads
-        notes = (*part.kind.notes(whole.screener if number == whole.first else None), *((LATER,) if later else ()))
-        own = replace(known, notes=notes)
+        said = part.kind.notes(whole.screener if number == whole.first else None)
+        own = replace(known, notes=(*known.notes, *said, *((LATER,) if later else ())))
         if part.name:
             later_s = sum(one.forecast.ends_s for one in previews)
-            own = replace(own, step=part.name, source=part.job.source.name, later_s=later_s)
+            own = replace(own, step=part.name, source=rows_of(part.job), later_s=later_s)
         view = part.journal_of(journal)
         previews.append(await build_preview(part.job, whole.credentials, part.kind, view, standing, own))
     return joined_preview(whole.job, whole.credentials, previews, known) if parts[0].name else previews[0]

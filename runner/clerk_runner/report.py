@@ -7,7 +7,6 @@ the step of each row, and every step has a ``failed-STEP.csv`` of its own, as ea
 
 from __future__ import annotations
 
-import csv
 import io
 import sqlite3
 import sys
@@ -23,6 +22,7 @@ import orjson
 from clerk_jobs.call import State
 from clerk_jobs.errors import InputError
 from clerk_jobs.rows import Row, RowFault, RowSource
+from clerk_runner.comma_lines import comma_writer
 from clerk_runner.schema import open_reader
 from clerk_runner.spans import WIDTH, Span
 from clerk_runner.writer import create_private
@@ -177,7 +177,7 @@ def write_results(journal: Path, path: Path, steps: Sequence[str] = ()) -> None:
     reader = open_reader(journal)
     try:
         with _private_text(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = comma_writer(file)
             columns = ("row", "line", "status", "code", "message", "id")
             writer.writerow(("step", *columns) if steps else columns)
             for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
@@ -193,7 +193,7 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, 
     reader = open_reader(journal)
     try:
         columns, surplus = _columns_of(reader, source, span)
-        writer = csv.writer(file, lineterminator="\n")
+        writer = comma_writer(file)
         writer.writerow((*columns, *EXTRA_COLUMNS, *((SURPLUS,) if surplus else ())))
         count = 0
         for found in _failed(reader, span):
@@ -247,8 +247,8 @@ def _as_csv(cells: list[str]) -> str:
     """Cells as they would stand in a CSV file; no text for none."""
     text = io.StringIO()
     if cells:
-        csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+        comma_writer(text).writerow(cells)
+    return text.getvalue().rstrip("\n")
 
 
 def _cell(value: Any) -> str:

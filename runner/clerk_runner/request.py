@@ -6,17 +6,29 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, OperationJob, Step, StepsJob, UndoJob
+from clerk_jobs.jobfile import (
+    CreateUsersJob,
+    InviteJob,
+    Job,
+    MetadataJob,
+    OperationJob,
+    Step,
+    StepsJob,
+    UndoCreatesJob,
+    UndoJob,
+)
 from clerk_jobs.rows import RowSource, open_rows
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
 from clerk_runner.errors import AccessError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.history import Past, spent
+from clerk_runner.logs import LogOptions
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = [
     "RunRequest",
@@ -26,11 +38,11 @@ __all__ = [
     "disk_error",
     "opened_sources",
     "past_of",
-    "source_name",
+    "rows_of",
     "steps_of",
 ]
 
-SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob
+SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
 WritingJob: TypeAlias = SourceJob | StepsJob
 """The same, and several of them after each other."""
@@ -44,6 +56,8 @@ class RunRequest:
         folder: the run to resume; None where the job's own run is looked for.
         parent: the run that a new one follows from: what it takes back, or does again.
         unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
+        log: what the run's log holds, and where else it goes.
+        telemetry: is told of the run and its requests.
     """
 
     job: WritingJob
@@ -54,11 +68,19 @@ class RunRequest:
     allow_outside: bool = False
     fresh: bool = False
     accept_changes: bool = False
+    force: bool = False
     folder: RunFolder | None = None
     parent: str | None = None
     unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
+    log: LogOptions = field(default_factory=LogOptions)
+    telemetry: Telemetry = NO_TELEMETRY
+
+    @property
+    def source_name(self) -> str:
+        """Where the rows come from, for messages."""
+        return ", ".join(dict.fromkeys(rows_of(job) for _, job in steps_of(self.job)))
 
     @property
     def gate_options(self) -> GateOptions:
@@ -85,9 +107,9 @@ def steps_of(job: WritingJob) -> list[tuple[Step | None, SourceJob]]:
     return found
 
 
-def source_name(job: WritingJob) -> str:
-    """The input, for messages."""
-    return ", ".join(dict.fromkeys(each.source.name for _, each in steps_of(job)))
+def rows_of(job: SourceJob) -> str:
+    """Where the rows of one job come from, for messages."""
+    return job.source.name if job.source is not None else f"list {getattr(job, 'listing', '')}"
 
 
 def check_instance(job: Job, credentials: Credentials) -> None:
@@ -115,13 +137,12 @@ def check_instance(job: Job, credentials: Credentials) -> None:
 def disk_error(error: sqlite3.Error | OSError, run: str | None = None) -> StoppedError:
     """What a failing disk or database means for a run; without an id none had begun."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    gone = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
     said = "the disk is full" if full else str(error)
+    advice = "see that this file is there, and yours to read and write" if gone else "make room on the disk"
+    then = "run the same command again" if run is None else f"clerk-batch resume {run}"
     stopped = StoppedError(
-        f"the run's files cannot be written: {said}",
-        code="disk",
-        hint=f"make room on the disk, then: clerk-batch resume {run}"
-        if run
-        else "make room on the disk, then run the same command again",
+        f"the run's files cannot be read or written: {said}", code="disk", hint=f"{advice}, then: {then}"
     )
     if run is not None:
         stopped.known["run"] = run
@@ -136,16 +157,21 @@ def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
 
 
 @contextmanager
-def opened_sources(request: RunRequest, stdin_copy: Path) -> Iterator[list[RowSource]]:
+def opened_sources(request: RunRequest, stdin_copy: Path) -> Iterator[list[RowSource | None]]:
     """Open the input of every step and check its columns.
 
-    Standard input is copied first, to ``stdin_copy`` or the run's own copy.
+    Standard input is copied first, to ``stdin_copy`` or the run's own copy. None for a job whose rows come from a list,
+    which a run has to bring first.
     """
     copy = stdin_copy if request.folder is None else request.folder.input_copy
     with ExitStack() as stack:
-        opened = []
+        opened: list[RowSource | None] = []
         for step, job in steps_of(request.job):
+            if job.source is None:
+                opened.append(None)
+                continue
             rows = open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside)
             opened.append(stack.enter_context(rows))
-            rows.require(job.columns() if step is None else step.columns())
+            if getattr(job, "listing", None) is None:
+                rows.require(job.columns() if step is None else step.columns())
         yield opened

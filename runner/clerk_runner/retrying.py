@@ -23,8 +23,9 @@ from clerk_jobs.jobfile import load_job
 from clerk_jobs.rows import Row, RowSource, open_rows
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder
+from clerk_runner.listing import listed_rows, listing_of
 from clerk_runner.report import count_items
-from clerk_runner.request import steps_of
+from clerk_runner.request import rows_of, steps_of
 from clerk_runner.schema import open_reader
 from clerk_runner.spans import Span
 from clerk_runner.writer import create_private
@@ -59,12 +60,15 @@ def inputs_of(run: RunFolder) -> Iterator[list[Input]]:
     with ExitStack() as stack:
         found = []
         for number, (step, each) in enumerate(steps_of(job)):
+            if each.source is None or listing_of(each) is not None:
+                found.append(Input("", Span(), stack.enter_context(listed_rows(run))))
+                continue
             rows = open_rows(each.source, each.folder, stdin_copy=run.input_copy, allow_outside=facts.allow_outside)
             source = stack.enter_context(rows)
             name = "" if step is None else step.name
             if source.fingerprint != (facts.inputs or {}).get(name, facts.fingerprint):
                 raise UsageError(
-                    f"the input {each.source.name} changed since run {facts.id} read it",
+                    f"the input {rows_of(each)} changed since run {facts.id} read it",
                     code="input_changed",
                     hint=f"the rows as they were are in {run.path / (f'failed-{name}.csv' if name else 'failed.csv')}",
                 )

@@ -3,8 +3,9 @@
 ::
 
     runs/<id>/undo/           0700, everything in it 0600
-        job.yaml              kind: undo; of invitations kind: operation, which revokes them
-        changes.jsonl         one line for each subject that the run wrote, or may have written, or each invitation
+        job.yaml              kind: undo; of invitations kind: operation, which revokes them; of users
+                              kind: undo-create-users
+        changes.jsonl         one line for each subject that the run wrote, or may have written, each invitation or user
         changes-STEP.jsonl    the same of a step, where the run has some
 
 An undo is a run like any other, with a plan, a journal and a resume; the files are made anew from the journal whenever
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from clerk_jobs.call import State
-from clerk_jobs.jobfile import InviteJob, Job, MetadataJob, StepsJob, UndoJob, load_job
+from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, StepsJob, UndoJob, load_job
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.images import changes_of, has_images
@@ -114,13 +115,15 @@ def _undo_of(job: Job, *, force: bool) -> _Undoing:
     match job:
         case MetadataJob() | UndoJob():
             return _Undoing({"kind": "undo", "target": job.target, "force": force}, _changes)
+        case CreateUsersJob():
+            return _Undoing({"kind": "undo-create-users", "force": force}, _created)
         case InviteJob():
             return _Undoing(_revocation(organizations=job.organization is not None), _invitations)
         case _:
             raise UsageError(
                 f"a run of kind {job.kind} cannot be taken back",
                 code="no_undo",
-                hint="metadata can be put back, and invitations revoked",
+                hint="metadata can be put back, invitations revoked, and users deleted that a run created",
             )
 
 
@@ -168,6 +171,25 @@ def _invitations(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterato
     )
     for invitation, organization in reader.execute(query, (State.DONE, span.first, span.last)):
         yield orjson.dumps({"id": invitation, "organization": organization}) + b"\n"
+
+
+def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[bytes]:  # noqa: ARG001  needs no message
+    """The users that a run created, in the order of its input, and then those that it changed, or may have changed.
+
+    A user stands in the images exactly if they existed before.
+    """
+    changed = has_images(reader, span)
+    existed = f"SELECT subject FROM {span.images}" if changed else "SELECT NULL"  # noqa: S608  a name of ours
+    query = (
+        f"SELECT DISTINCT resource FROM item WHERE state = ? AND resource NOT IN ({existed}) "  # noqa: S608  constants
+        "AND attempt IS NOT NULL AND seq BETWEEN ? AND ? ORDER BY seq"
+    )
+    for (user_id,) in reader.execute(query, (State.DONE, span.first, span.last)):
+        yield orjson.dumps({"id": user_id, "does": "delete"}) + b"\n"
+    if changed:
+        images = f"SELECT subject, changes FROM {span.images} ORDER BY subject"  # noqa: S608  as above
+        for user_id, changes in reader.execute(images):
+            yield b'{"id":%b,"does":"restore","changes":%b}\n' % (orjson.dumps(user_id), changes)
 
 
 def _write_lines(run: RunFolder, path: Path, lines: Lines, span: Span) -> None:

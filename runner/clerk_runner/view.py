@@ -9,7 +9,36 @@ from typing import Protocol
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items
 
-__all__ = ["INVITING", "STEPPING", "Preview", "Progress", "View", "Words"]
+__all__ = ["INVITING", "STEPPING", "Gauge", "Preview", "Progress", "Tally", "View", "Words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """How much of one limit's window is in use now, by all processes of this machine together.
+
+    Attributes:
+        name: of the limit.
+        used: permits that are out or still count.
+        allowed: permits of our share, less what 429s have taken of it.
+        period_s: seconds of the window, after ``speed``.
+        closed_s: seconds for which Clerk closed an operation of it, 0.0 while all are open.
+    """
+
+    name: str
+    used: int
+    allowed: int
+    period_s: float
+    closed_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What has become of the items until now."""
+
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    unresolved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +47,22 @@ class Progress:
 
     Attributes:
         detail: what else is worth knowing now: a wait, a doubt, trouble with Clerk.
+        parts: what has become of the items, in the words of the kind of job: ``1,530 invited``.
+        tally: the same in numbers; None where nothing is settled by this piece of work.
+        requests: all that this process sent.
+        gauges: the windows in use.
+        ends_at: unix time at which all will be done; None where nobody knows.
     """
 
     label: str
     done: int
     total: int
     detail: str = ""
+    parts: tuple[str, ...] = ()
+    tally: Tally | None = None
+    requests: int = 0
+    gauges: tuple[Gauge, ...] = ()
+    ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -33,6 +33,12 @@ class _Order:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
     grouped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    value: Any = None
+    error: BaseException | None = None
 
 
 def create_private(path: Path) -> None:
@@ -120,12 +126,11 @@ class SqliteWriter:
                 results = self._commit(group) if group[0].grouped else [group[0].work(self._connection)]
             except BaseException as error:  # noqa: BLE001  every waiter learns of it; the thread must not die alone
                 if len(group) == 1:
-                    _answer(group[0], error=error)
+                    _answer(group, [_Result(error=error)])
                 else:
                     self._one_by_one(group)
             else:
-                for order, result in zip(group, results, strict=True):
-                    _answer(order, result=result)
+                _answer(group, [_Result(value) for value in results])
 
     def _one_by_one(self, group: list[_Order]) -> None:
         """Do again, each in a transaction of its own, what was rolled back together: one failure is not all."""
@@ -133,9 +138,9 @@ class SqliteWriter:
             try:
                 (result,) = self._commit([order])
             except BaseException as error:  # noqa: BLE001  as above
-                _answer(order, error=error)
+                _answer([order], [_Result(error=error)])
             else:
-                _answer(order, result=result)
+                _answer([order], [_Result(result)])
 
     def _next_group(self) -> list[_Order] | None:
         """Wait for work, then take what else is there; None once closed."""
@@ -171,17 +176,20 @@ class SqliteWriter:
         return results
 
 
-def _answer(order: _Order, *, result: Any = None, error: BaseException | None = None) -> None:
+def _answer(orders: Sequence[_Order], results: Sequence[_Result]) -> None:
+    """Tell those who wait; the whole group at once, because waking the loop costs more than the work itself."""
+
     def deliver() -> None:
-        if order.future.done():
-            return
-        if error is None:
-            order.future.set_result(result)
-        else:
-            order.future.set_exception(error)
+        for order, result in zip(orders, results, strict=True):
+            if order.future.done():
+                continue
+            if result.error is None:
+                order.future.set_result(result.value)
+            else:
+                order.future.set_exception(result.error)
 
     try:
-        order.loop.call_soon_threadsafe(deliver)
+        orders[0].loop.call_soon_threadsafe(deliver)
     except RuntimeError:
         # The loop is closed: nobody waits any more, and the work itself is committed.
         return

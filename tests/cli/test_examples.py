@@ -13,7 +13,7 @@ import pytest
 from clerk_testing.commands import Workplace
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-JOBS = sorted(EXAMPLES.glob("*/*.yaml"))
+JOBS = sorted(EXAMPLES.rglob("*.yaml"))
 DEMO = EXAMPLES / "invites" / "demo.py"
 LONGEST_S = 120
 

@@ -50,6 +50,14 @@ def test_an_interrupt_in_a_command_is_one_message(tmp_path: Path) -> None:
     assert (found.returncode, found.stderr) == (130, "clerk-batch: interrupted; nothing was sent\n")
 
 
+def test_an_interrupt_while_the_command_line_itself_is_imported_leaves_no_trace(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text(INTERRUPT)
+    first = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    code = f"{first}runpy.run_module('clerk_runner', run_name='__main__')"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "clerk-batch: interrupted\n")
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_when_all_is_said_changes_nothing(tmp_path: Path, name: str) -> None:
     late = f"import atexit, os, signal; atexit.register(os.kill, os.getpid(), signal.{name})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shlex
@@ -11,7 +12,9 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import click
 import msgspec
 import pytest
@@ -118,6 +121,31 @@ def starts_and_ends(place: Workplace, command: str) -> None:
     process.communicate(timeout=10)
     assert "listens at" in announced
     assert process.returncode == 0
+
+
+def test_the_program_plans_and_runs_the_job(place: Workplace, clerk: SimulatedClerk) -> None:
+    program, _ = blocks("python")
+    place.write("program.py", program)
+    ended = shell(place, f"CLERK_BAPI_SCOPES=write {shlex.quote(sys.executable)} program.py")
+    assert ended.returncode == 0, ended.stderr
+    planned, ran = ended.stdout.splitlines()
+    assert "'pending': 3" in planned
+    assert ran.startswith("failed Items(total=4, done=3,")
+    assert len(clerk.effects("CreateInvitation")) == len(PEOPLE)
+
+
+def test_the_gate_stands_alone() -> None:
+    _, program = blocks("python")
+    names: dict[str, Any] = {}
+    exec(compile(program, "README.md", "exec"), names)
+    with simulated_clerk(f"--key={KEY}", "--users=3") as clerk:
+
+        async def asked() -> int:
+            headers = {"Authorization": f"Bearer {KEY}"}
+            async with aiohttp.ClientSession(clerk.address, headers=headers) as session:
+                return len(await names["main"](session))
+
+        assert asyncio.run(asked()) == 3
 
 
 def test_every_command_works_in_the_order_in_which_it_is_read(place: Workplace, clerk: SimulatedClerk) -> None:

@@ -17,9 +17,10 @@ from clerk_limits.clock import run_virtual
 from clerk_runner.cli import terminal
 from clerk_runner.cli.bar import Bar
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, summary_lines
+from clerk_runner.cli.text import clock_time
 from clerk_runner.planner import Forecast, Wait
 from clerk_runner.report import Items, Summary
-from clerk_runner.view import Preview, Progress
+from clerk_runner.view import Gauge, Preview, Progress
 
 START_S = 1_800_000_000.0
 HOSTILE = "\x1b[2J\x1b[1;1H\x07\r\x9b31m\u202eevil\nnext"
@@ -139,8 +140,27 @@ def test_a_summary_says_how_it_stands_and_what_is_next(values: dict[str, Any], l
     assert "14 requests, 0 throttled, 1 min 15 s" in text
 
 
-def test_a_finished_run_asks_for_nothing() -> None:
-    assert "next" not in summed(state="done", items=Items(total=10, done=10))
+def test_a_finished_run_names_its_report() -> None:
+    lines = summed(state="done", items=Items(total=10, done=10)).splitlines()
+    assert lines[-1] == "  next   clerk-batch runs report 20260102-030405-abcd --open"
+
+
+MANY = [("failed", f"reason_{number}", "long words " * 12, 900 - number) for number in range(20)]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_summary_fits_a_screen_and_counts_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    error = {"message": "40 of the 100 items sent have failed", "hint": "read the failed rows"}
+    summary = msgspec.structs.replace(SUMMARY, state="stopped", error=error)
+    lines = summary_lines(summary, MANY, ["proof: 10 rows"], screen=(columns, 24))
+    found = shown(monkeypatch, lines, columns)
+    assert len(found) <= 23
+    assert "reason_0" in " ".join(found)
+    assert "more reasons: clerk-batch runs show 20260102-030405-abcd" in " ".join(" ".join(found).split())
+    assert found[-1].endswith("20260102-030405-abcd")
+    told = int(re.findall(r"and (\d+) more", " ".join(found))[0])
+    assert sum("reason_" in line for line in lines) + told == len(MANY)
+    assert lines[-1] == "  next   clerk-batch resume 20260102-030405-abcd"
 
 
 class Screen(io.StringIO):
@@ -216,13 +236,13 @@ def drawn(width: int, *snapshots: Progress) -> str:
         for snapshot in snapshots:
             bar.show(snapshot)
     # The last drawing: before it the cursor went up to the first line of the one before.
-    return re.split(r"\x1b\[1A\x1b\[2K|\x1b\[\?25.|\r", file.getvalue())[-2]
+    return re.sub(r"\x1b\[[0-9]*[KJA]", "", file.getvalue().rpartition("\r")[2])
 
 
 def test_a_bar_has_room_for_what_is_worth_knowing() -> None:
     detail = "1,530 invited, 8 failed, checking 3 doubtful invitations at 14:02:10"
     bar, below = drawn(80, Progress("inviting", 1538, 2431, detail)).strip("\n").splitlines()[-2:]
-    assert "1538/2431" in bar
+    assert "1,538/2,431" in bar
     assert "inviting ━━━━━" in bar
     assert below.rstrip() == f"  {detail}"
 
@@ -250,7 +270,7 @@ def test_a_bar_is_followed_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
         def __exit__(self, *_: object) -> None:
             return
 
-        def show(self, now: Progress) -> None:
+        def show(self, now: Progress, rate: float) -> None:
             seen.append(now)
 
     monkeypatch.setattr("clerk_runner.cli.bar.Bar", Collected)
@@ -277,7 +297,7 @@ def test_a_bar_of_which_nothing_changes_is_drawn_once_a_second(monkeypatch: pyte
         def __exit__(self, *_: object) -> None:
             return
 
-        def show(self, _: Progress) -> None:
+        def show(self, _: Progress, rate: float) -> None:
             drawn.append(asyncio.get_running_loop().time())
 
     monkeypatch.setattr("clerk_runner.cli.bar.Bar", Collected)
@@ -294,5 +314,112 @@ def test_a_bar_of_which_nothing_changes_is_drawn_once_a_second(monkeypatch: pyte
 
 def test_a_time_of_another_day_has_its_date() -> None:
     now = time.time()
-    assert len(terminal.clock_time(now)) == 5
-    assert terminal.clock_time(now + 3 * 86_400).startswith("20")
+    assert len(clock_time(now)) == 5
+    assert clock_time(now + 3 * 86_400).startswith("20")
+
+
+BUSY = Progress(
+    "inviting",
+    1538,
+    2431,
+    "waiting for the next permit until 14:02:10",
+    parts=("1,530 invited", "8 failed"),
+    requests=240,
+    gauges=(Gauge("instance", 512, 700, 10.0), Gauge("invitations-bulk", 22, 22, 3600.0, closed_s=95.0)),
+    ends_at=START_S,
+)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 200])
+def test_a_frame_tells_all_and_is_nowhere_wider_than_the_terminal(width: int) -> None:
+    lines = drawn(width, BUSY).splitlines()
+    assert max(map(len, lines)) < width
+    text = "\n".join(lines)
+    for part in ("1,538/2,431", "1,530 invited, 8 failed", "512 of 700 in 10 s", "22 of 22 an hour", "waiting for the"):
+        assert part in text
+    if width >= 80:
+        assert "done about 2027-01-15" in text
+        assert "closed by Clerk for 1 min 35 s" in text
+
+
+def test_a_frame_leaves_out_what_a_low_terminal_has_no_room_for() -> None:
+    file = io.StringIO()
+    Bar(Console(file=file, width=80, height=4, force_terminal=True, color_system=None)).show(BUSY)
+    assert file.getvalue().count("\n") == 3
+
+
+def test_nothing_is_wiped_before_it_is_written_anew() -> None:
+    file = io.StringIO()
+    bar = Bar(Console(file=file, width=80, force_terminal=True, color_system=None))
+    bar.show(BUSY)
+    first = file.tell()
+    bar.show(dataclasses.replace(BUSY, done=1539))
+    again = file.getvalue()[first:]
+    assert again.startswith("\r\x1b[5A")
+    assert again.endswith("\x1b[J")
+    assert "\x1b[J" not in again[:-3], "the rest of the screen is cleared last"
+    assert "\x1b[2K" not in again, "no line is wiped as a whole"
+    assert again.count("\x1b[K\n") == 5
+    assert "\x1b[?25l" not in file.getvalue(), "a process that is killed leaves the cursor visible"
+
+
+def test_what_is_said_meanwhile_stays_above_the_bar(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = io.StringIO()
+    made = Bar(Console(file=file, width=80, force_terminal=True, color_system=None))
+    monkeypatch.setattr("clerk_runner.cli.bar.Bar", lambda: made)
+
+    async def scenario() -> None:
+        view = TerminalView(bars=True)
+        follower = asyncio.ensure_future(view.follow(lambda: BUSY))
+        await asyncio.sleep(0.5)
+        view.stage("pages are slow")
+        follower.cancel()
+        await asyncio.wait([follower])
+        view.stage("over")
+
+    run_virtual(scenario())
+    text = re.sub(r"\x1b\[[0-9]*[KJA]", "", file.getvalue())
+    said = text.index("pages are slow")
+    assert text.index("inviting", said) > said, "the bar is drawn again below it"
+    assert "over" in capsys.readouterr().err, "and after the bar lines go where they always go"
+
+
+def test_a_terminal_that_has_gone_ends_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    made = Bar(Console(file=Gone(), width=80, force_terminal=True, color_system=None))
+    monkeypatch.setattr("clerk_runner.cli.bar.Bar", lambda: made)
+
+    async def scenario() -> bool:
+        view = TerminalView(bars=True)
+        follower = asyncio.ensure_future(view.follow(lambda: BUSY))
+        await asyncio.sleep(5)
+        view.stage("nobody reads this")
+        running = not follower.done()
+        follower.cancel()
+        await asyncio.wait([follower])
+        return running and follower.cancelled()
+
+    assert run_virtual(scenario())
+
+
+def test_a_plain_line_tells_the_limits_in_use_and_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    async def scenario() -> None:
+        follower = asyncio.ensure_future(TerminalView(bars=False).follow(lambda: BUSY))
+        await asyncio.sleep(3600)
+        follower.cancel()
+        await asyncio.wait([follower])
+
+    run_virtual(scenario())
+    (line,) = capsys.readouterr().err.splitlines()
+    stamp, _, told = line.partition(" ")
+    assert time.strptime(stamp, "%Y-%m-%dT%H:%M:%S")
+    assert told.startswith(
+        "inviting: 1,538 of 2,431, waiting for the next permit until 14:02:10, 1,530 invited, 8 failed"
+    )
+    assert "instance 512 of 700 in 10 s" in told
+    assert "invitations-bulk 22 of 22 an hour, closed by Clerk" in told

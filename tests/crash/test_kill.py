@@ -47,8 +47,8 @@ SIMULATOR = (
     "--duplicate-lag=3s",
 )
 NO_QUARANTINE = """\
-from clerk_runner.engine import Engine
-Engine._quarantine_left = lambda self, doubt: 0.0
+from clerk_runner.doubts import Doubts
+Doubts._quarantine_left = lambda self, doubt: 0.0
 from clerk_runner.cli import main
 main()
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -118,7 +119,8 @@ def test_the_schema_for_editors_knows_steps() -> None:
     validator = Draft202012Validator(schema)
     good = yaml.safe_load(GOOD.replace("2026-05-12", '"2026-05-12"'))
     assert list(validator.iter_errors(good)) == []
-    for wrong in ({"limits": {}}, {"kind": "export"}, {"name": "1st"}, {"sorce": "x"}):
+    wrongs: list[dict[str, Any]] = [{"limits": {}}, {"kind": "export"}, {"name": "1st"}, {"sorce": "x"}]
+    for wrong in wrongs:
         steps = [{**good["steps"][0], **wrong}]
         assert list(validator.iter_errors({**good, "steps": steps})) != []
     assert list(validator.iter_errors({**good, "steps": []})) != []

@@ -133,7 +133,7 @@ def test_the_type_is_known_where_it_does_not_depend_on_the_row(text: str, produc
         (
             "{a:xyz}",
             3,
-            "'xyz' is no cast; casts are str, int, float, bool, json; a column with a colon in its name needs one",
+            f"'xyz' is no cast; casts are {', '.join(CASTS)}; a column with a colon in its name needs one",
         ),
         ("{seats?:int}", 6, "the question mark comes last; write {seats:int?}"),
         ("{a{b}}", 0, "a brace that is never closed; write {{ for a plain brace"),
@@ -217,4 +217,4 @@ def test_a_placeholder_alone_keeps_the_type(value: Json) -> None:
 
 
 def test_every_cast_has_a_name() -> None:
-    assert set(CASTS) == {"str", "int", "float", "bool", "json"}
+    assert set(CASTS) == {"str", "int", "float", "bool", "json", "list", "first", "rest"}

@@ -41,6 +41,14 @@ from clerk_jobs.values import Json
         ("json", '"x"', "x"),
         ("json", [1], [1]),
         ("json", None, None),
+        ("list", " a@x, b@x;;c@x|d@x\n", ["a@x", "b@x", "c@x", "d@x"]),
+        ("list", '["a", 1]', ["a", 1]),
+        ("list", [True], [True]),
+        ("list", "", []),
+        ("first", " Ada Mary  Lovelace ", "Ada"),
+        ("first", "", ""),
+        ("rest", " Ada Mary  Lovelace ", "Mary  Lovelace"),
+        ("rest", "Ada", ""),
     ],
 )
 def test_a_cast_brings_its_type(cast: str, value: Json, expected: Json) -> None:

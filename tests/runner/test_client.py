@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from clerk_jobs.call import Call, Safety
-from clerk_runner import client as module
+from clerk_runner import body as module
 from clerk_runner.client import Answered, Attempt, Client, Lost, NotSent, classify
 from clerk_runner.credentials import Credentials, SecretKey
 
@@ -183,6 +183,7 @@ NOT_SENT = {
     "ClientConnectorDNSError": False,
     "ClientConnectorError": False,
     "ClientConnectorSSLError": True,
+    "ClientHttpProxyError": False,
     "ClientProxyConnectionError": False,
     "ClientSSLError": True,
     "ConnectionTimeoutError": False,
@@ -200,7 +201,6 @@ LOST = {
     "ClientConnectionError",
     "ClientConnectionResetError",
     "ClientError",
-    "ClientHttpProxyError",
     "ClientOSError",
     "ClientPayloadError",
     "ClientResponseError",

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from clerk_jobs.call import Call, Outcome, State
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.gate import GateOptions
-from clerk_runner.engine import DOUBTS_IN_A_ROW, DOUBTS_PER_ITEM
+from clerk_runner.doubts import DOUBTS_PER_ITEM
 from clerk_runner.errors import AccessError, Exit, LeftEarly, StoppedError
 from clerk_runner.journal import Intent, Journal
+from clerk_runner.lanes import DOUBTS_IN_A_ROW
 from clerk_testing.engine_play import Ending, Play, address
 from clerk_testing.model import ModelClerk, refusal
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import signal
 import sqlite3
 import subprocess
@@ -195,3 +196,137 @@ def test_failed_rows_are_sent_again_once_the_cause_is_gone(start: Any) -> None:
     assert sum(effects(clerk, "CreateOrganizationMembership").values()) == 3
     resumed = workplace.run("resume", again.json["run"], "--yes", "--json")
     assert resumed.json["repeated"] is True
+
+
+BAN = """\
+name: bans
+kind: operation
+operation: BanUser
+source: rows.csv
+path: {user_id: "{user_id}"}
+"""
+
+
+def test_fifty_are_banned_in_a_call_and_the_culprits_of_a_refused_one_alone(start: Any) -> None:
+    workplace, clerk = start("--users=120")
+    ids = ids_of(clerk)
+    workplace.write("job.yaml", BAN)
+    rows(workplace, "user_id", *ids[:60], "user_nowhere", *ids[60:])
+    assert "BanUser for 121 rows, 50 in a call" in workplace.run("plan", "job.yaml").out
+    ended = call(workplace)
+    assert items(ended) == {"total": 121, "done": 120, "failed": 1}
+    assert effects(clerk, "BanUser") == dict.fromkeys(ids, 1)
+    requests = clerk.report()["requests"]
+    assert sum(requests["POST /users/ban"].values()) == 3
+    assert sum(requests["POST /users/{user_id}/ban"].values()) == 50
+    workplace.write("job.yaml", BAN.replace("bans", "single").replace("BanUser", "UnbanUser") + "lanes: single\n")
+    assert items(call(workplace))["done"] == 120
+    assert clerk.report()["requests"].get("POST /users/unban") is None
+
+
+def test_the_waitlist_takes_fifty_in_a_call_and_nobody_twice(start: Any) -> None:
+    workplace, clerk = start("--fail=POST /waitlist_entries/bulk:drop-after-effect:every=3")
+    job = "name: w\nkind: operation\noperation: CreateWaitlistEntry\nsource: rows.csv\n"
+    workplace.write("job.yaml", job + 'body: {email_address: "{email}", notify: false}\n')
+    people = [f"person{number}@example.com" for number in range(220)]
+    rows(workplace, "email", *people)
+    ended = call(workplace)
+    assert items(ended) == {"total": 220, "done": 220}
+    assert effects(clerk, "CreateWaitlistEntry") == dict.fromkeys(people, 1)
+    assert set(clerk.report()["requests"]) >= {"POST /waitlist_entries/bulk", "GET /waitlist_entries"}
+
+
+@pytest.mark.parametrize("fault", ["drop-after-effect", "drop-before-effect:first=12"])
+def test_a_repeatable_call_without_an_answer_is_settled_by_what_is_there(start: Any, fault: str) -> None:
+    """Answers are lost for longer than calls are repeated; then the object itself tells."""
+    workplace, clerk = start("--users=3", f"--fail=POST /users/*/lock:{fault}")
+    workplace.write("job.yaml", BAN.replace("BanUser", "LockUser"))
+    rows(workplace, "user_id", *ids_of(clerk))
+    ended = call(workplace)
+    assert (ended.code, items(ended)) == (0, {"total": 3, "done": 3})
+    assert {user["locked"] for user in clerk.perform("GET", "/users?limit=10")} == {True}
+
+
+def test_a_newer_write_of_somebody_else_is_not_overwritten(start: Any) -> None:
+    workplace, clerk = start("--users=1", "--fail=PATCH /users/*:drop-before-effect")
+    (user_id,) = ids_of(clerk)
+    workplace.write("job.yaml", BAN.replace("BanUser", "UpdateUser") + 'body: {first_name: "Ours"}\n')
+    rows(workplace, "user_id", user_id)
+    process = workplace.start("run", "job.yaml", "--yes", "--json")
+    while "PATCH /users/{user_id}" not in clerk.report()["requests"] and process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    clerk.perform("PATCH", f"/users/{user_id}", {"first_name": "Theirs"})
+    out, err = process.communicate(timeout=110)
+    ended = Ended(process.returncode, out, err)
+    assert (ended.code, items(ended), codes(ended)) == (1, {"total": 1, "unresolved": 1}, ["changed_meanwhile"])
+    assert clerk.perform("GET", f"/users/{user_id}")["first_name"] == "Theirs"
+
+
+def test_a_backup_is_whole_before_the_first_deletion_and_never_replaced(start: Any) -> None:
+    workplace, clerk = start("--users=230")
+    people = clerk.perform("GET", "/users?limit=500&order_by=%2Bcreated_at")
+    workplace.write("job.yaml", DELETE + "backup: saved/leavers.jsonl\n")
+    rows(workplace, "user_id", *(user["id"] for user in people), "user_nowhere")
+    backup = workplace.folder / "saved" / "leavers.jsonl"
+    plan = workplace.run("plan", "job.yaml")
+    assert "backup: what the rows name is saved to saved/leavers.jsonl before the first call" in plan.out
+    refused = call(workplace, "--admin", "--confirm-count=3")
+    assert (refused.code, backup.exists()) == (3, False)
+    ended = call(workplace, "--admin", "--confirm-count=231")
+    assert (ended.code, items(ended)) == (0, {"total": 231, "done": 231})
+    assert ended.json["outputs"][-1] == str(backup)
+    assert backup.stat().st_mode & 0o777 == 0o600
+    saved = {user["id"]: user for user in map(json.loads, backup.read_text(encoding="utf-8").splitlines())}
+    assert saved == {user["id"]: user for user in people}
+    assert ids_of(clerk) == []
+    # 3 reads of a hundred, not one of each.
+    assert clerk.report()["requests"]["GET /users"] == {"200": 3}
+    rows(workplace, "user_id", "user_other")
+    for command in (("plan", "job.yaml", "--json"), ("run", "job.yaml", "--json", "--admin", "--fresh")):
+        again = workplace.run(*command)
+        assert (again.code, again.json["error"]["code"]) == (2, "output_exists")
+    assert len(backup.read_text(encoding="utf-8").splitlines()) == 230
+
+
+def test_a_backup_that_a_kill_left_half_is_written_anew_before_anything_is_deleted(start: Any) -> None:
+    workplace, clerk = start("--users=60", "--organizations=60", "--latency=30ms")
+    ids = [one["id"] for one in clerk.perform("GET", "/organizations?limit=100")["data"]]
+    job = DELETE.replace("DeleteUser", "DeleteOrganization").replace("user_id", "organization_id")
+    workplace.write("job.yaml", job + "backup: saved.jsonl\n")
+    rows(workplace, "organization_id", *ids)
+    options = ("run", "job.yaml", "--yes", "--json", "--admin", "--confirm-count=60", "--share=0.05")
+    ended = Ended(1, "", "")
+    for kills in range(30):
+        process = workplace.start(*options, measured=False)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.5 + 0.2 * kills)
+        process.kill()
+        ended = Ended(process.returncode, *process.communicate())
+        if process.returncode == 0:
+            break
+        gone = len(effects(clerk, "DeleteOrganization"))
+        backup = workplace.folder / "saved.jsonl"
+        saved = backup.read_bytes().splitlines() if backup.exists() else []
+        # Whenever anything is gone the backup is there, with all of it.
+        assert not gone or len(saved) == 60
+        if gone:
+            break
+    if ended.code:
+        ended = workplace.run(*options)
+    assert items(ended)["done"] == 60
+    saved = [json.loads(line)["id"] for line in (workplace.folder / "saved.jsonl").read_bytes().splitlines()]
+    assert sorted(saved) == sorted(ids)
+    assert not list(workplace.folder.glob(".saved*"))
+
+
+def test_a_backup_of_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    workplace = Workplace(tmp_path)
+    rows(workplace, "id", "1")
+    job = "name: b\nkind: operation\noperation: RevokeSignInToken\nsource: rows.csv\n"
+    workplace.write("job.yaml", job + 'path: {sign_in_token_id: "{id}"}\nbackup: ../x.csv\n')
+    ended = workplace.run("run", "job.yaml", "--json")
+    assert ended.code == 2
+    assert "leads out of the job file" in ended.json["error"]["message"]
+    ended = workplace.run("run", "job.yaml", "--json", "--set", "backup=x.jsonl")
+    assert "Clerk has no read for what RevokeSignInToken is about" in ended.json["error"]["message"]

@@ -43,7 +43,7 @@ def updated_ms(page: Page) -> Sequence[int]:
     Raises:
         msgspec.ValidationError: such a time is no whole number.
     """
-    found = [_CHANGE.decode(raw).updated_at for raw in page.raws]
+    found = [_CHANGE.decode(line).updated_at for line in page.split()]
     return [created if changed is None else changed for changed, created in zip(found, page.created_ms, strict=True)]
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "find_list",
     "is_sliced",
     "lists_of",
+    "noun_of",
     "order_of",
     "with_total",
 ]
@@ -84,6 +85,17 @@ def find_list(name: str, api_version: str, parent: Parent | None = None) -> Oper
             raise UnknownListError(f"{name} is a list {f'below {other}' if other else 'of its own'}", hint)
     hint = did_you_mean(snake_case(name), known) or f"known: {', '.join(sorted(known))}"
     raise UnknownListError(f"there is no list {shown(name)} in API version {api_version}", hint)
+
+
+def noun_of(operation: Operation) -> str:
+    """One object of a list, in a word: its name in the singular.
+
+    Example:
+        >>> noun_of(find_list("users", "2026-05-12")), noun_of(find_list("waitlist_entries", "2026-05-12"))
+        ('user', 'waitlist_entry')
+    """
+    name = operation.path.rpartition("/")[2]
+    return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
 
 
 def is_sliced(operation: Operation) -> bool:

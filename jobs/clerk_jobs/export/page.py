@@ -18,24 +18,26 @@ __all__ = ["NotAList", "Page", "as_line", "parse_page"]
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The rows of one answer, in its order; the three sequences go together.
+    """The rows of one answer, in its order; ids, times and lines go together.
 
     Attributes:
         ids: never empty texts.
         created_ms: unix milliseconds; 0 where a row has no such time.
-        raws: the JSON of each row as it was sent, sharing the memory of the answer.
+        lines: the JSON of each row as it was sent, on one line with its end.
         total_count: how many rows the list has, where the answer says it.
-        one_line: whether no row has a line break between its tokens.
     """
 
     ids: Sequence[str]
     created_ms: Sequence[int]
-    raws: Sequence[msgspec.Raw] = field(repr=False)
+    lines: bytes = field(repr=False)
     total_count: int | None = None
-    one_line: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def split(self) -> list[bytes]:
+        """The lines one by one, without their ends."""
+        return self.lines.split(b"\n")[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,16 @@ _LOOSE_HEAD = msgspec.json.Decoder(_LooseHead)
 _HEADS = msgspec.json.Decoder(list[_Head])
 
 
-def parse_page(body: bytes, shape: ListShape) -> Page | NotAList:
-    """Split an answer into rows.
+def parse_page(body: bytes | memoryview, shape: ListShape) -> Page | NotAList:
+    """Split an answer into rows; nothing of the body is kept.
 
     Raises:
         ValueError: the body is not JSON to its last byte, so it is no answer at all.
 
     Example:
         >>> page = parse_page(b'[{"id": "user_1", "created_at": 5, "new": 1.0}]', ListShape.ARRAY)
-        >>> page.ids, page.created_ms, bytes(page.raws[0])
-        (['user_1'], [5], b'{"id": "user_1", "created_at": 5, "new": 1.0}')
+        >>> page.ids, page.created_ms, page.split()
+        (['user_1'], [5], [b'{"id": "user_1", "created_at": 5, "new": 1.0}'])
         >>> parse_page(b'{"errors": []}', ListShape.DATA).reason
         'no array of rows'
     """
@@ -92,20 +94,29 @@ def parse_page(body: bytes, shape: ListShape) -> Page | NotAList:
         return NotAList("no array of rows")
     if raws is None:
         return NotAList("no array of rows")
-    # A line break inside of a text is escaped, so one anywhere in the answer stands between tokens.
-    one_line = b"\n" not in body and b"\r" not in body
     try:
         # Twice through the answer in C is faster than once, and then through every row from Python.
-        array = body if body.lstrip()[:1] == b"[" else None
-        heads: list[_Head] = [_HEAD.decode(raw) for raw in raws] if array is None else _HEADS.decode(array)
+        heads: list[_Head] = _HEADS.decode(body) if _is_array(body) else [_HEAD.decode(raw) for raw in raws]
     except msgspec.ValidationError:
         return _loosely(raws, total_count)
     ids, times = [head.id for head in heads], [head.created_at for head in heads]
-    return Page(ids, times, raws, total_count, one_line) if all(ids) else NotAList("a row without an id")
+    return Page(ids, times, _lines(raws), total_count) if all(ids) else NotAList("a row without an id")
 
 
-def _split(body: bytes, shape: ListShape) -> tuple[list[msgspec.Raw] | None, int | None]:
-    if body.lstrip()[:1] == b"[":
+def _is_array(body: bytes | memoryview) -> bool:
+    return next((byte for byte in body if byte not in b" \t\r\n"), 0) == ord("[")
+
+
+def _lines(raws: list[msgspec.Raw]) -> bytes:
+    # A line break inside of a text is escaped, so one anywhere in a row stands between tokens.
+    lines = b"\n".join((*raws, b""))
+    if lines.count(b"\n") == len(raws) and b"\r" not in lines:
+        return lines
+    return b"\n".join((*[as_line(raw) for raw in raws], b""))
+
+
+def _split(body: bytes | memoryview, shape: ListShape) -> tuple[list[msgspec.Raw] | None, int | None]:
+    if _is_array(body):
         return (_ARRAY.decode(body), None) if shape is ListShape.ARRAY else (None, None)
     envelope = _ENVELOPE.decode(body)
     rows = envelope.m2m_tokens if shape is ListShape.M2M_TOKENS else envelope.data
@@ -121,7 +132,7 @@ def _loosely(raws: list[msgspec.Raw], total_count: int | None) -> Page | NotALis
     times = [int(head.created_at) if isinstance(head.created_at, int | float) else 0 for head in heads]
     if not all(head.id for head in heads):
         return NotAList("a row without an id")
-    return Page([head.id for head in heads], times, raws, total_count)
+    return Page([head.id for head in heads], times, _lines(raws), total_count)
 
 
 def as_line(raw: msgspec.Raw) -> msgspec.Raw:

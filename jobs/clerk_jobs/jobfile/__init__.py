@@ -1,5 +1,6 @@
 """The job file: models of every kind of job, and loading with faults that name file, line and column."""
 
+from clerk_jobs.jobfile.create_users_job import CreateUsersJob, UndoCreatesJob
 from clerk_jobs.jobfile.export_job import ExportJob
 from clerk_jobs.jobfile.fields import Seconds, StopAfter
 from clerk_jobs.jobfile.kinds import KINDS
@@ -12,6 +13,7 @@ from clerk_jobs.jobfile.steps_job import Step, StepsJob
 
 __all__ = [
     "KINDS",
+    "CreateUsersJob",
     "Errors",
     "ExportJob",
     "InviteJob",
@@ -24,6 +26,7 @@ __all__ = [
     "Step",
     "StepsJob",
     "StopAfter",
+    "UndoCreatesJob",
     "UndoJob",
     "job_schema",
     "load_job",

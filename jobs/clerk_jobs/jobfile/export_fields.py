@@ -42,6 +42,8 @@ def filters() -> Meta:
     """A field that is a map of Clerk's filters."""
 
     def read(node: Node, path: str, reading: Reading) -> Pairs | Unread:
+        if isinstance(node, Scalar) and node.value is None and not node.absent:
+            return Pairs()
         if not isinstance(node, MapNode):
             return reading.fault(node.place, path, "must be a map of Clerk's filters", "where: {banned: true}")
         pairs: list[tuple[str, str]] = []
@@ -54,7 +56,7 @@ def filters() -> Meta:
                     reading.fault(each.place, key_path(path, name), "must be a value or a list of values")
         return Pairs(pairs) if len(reading.faults) == faults else UNREAD
 
-    return Meta(extra={"reader": read}, extra_json_schema={"type": "object"})
+    return Meta(extra={"reader": read}, extra_json_schema={"type": ["object", "null"]})
 
 
 def _as_text(name: str, node: Scalar) -> str:

@@ -8,13 +8,12 @@ from typing import Annotated, ClassVar, Final, Literal, cast
 
 from msgspec import Meta, field
 
-from clerk_jobs.catalog import Operation, UnknownVersionError
-from clerk_jobs.catalog.prepare import CallRefusedError
 from clerk_jobs.export.columns import Column, ColumnType, default_columns, documented_fields, documented_type
 from clerk_jobs.export.form import ENDINGS, STDOUT, Form, Format, Formulas, format_of, packing_of
-from clerk_jobs.export.lists import Parent, UnknownListError, call_of, find_list
+from clerk_jobs.export.lists import Parent, find_list
 from clerk_jobs.jobfile.export_fields import PLACEHOLDERS, Pairs, WantedColumn, filters, output_file, wanted_columns
 from clerk_jobs.jobfile.fields import Seconds, duration
+from clerk_jobs.jobfile.listing_rules import filter_complaints, known_list, list_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.pings import Ping
 from clerk_jobs.jobfile.reading import Complaint, Rule
@@ -22,48 +21,21 @@ from clerk_jobs.wording import did_you_mean, shown
 
 __all__ = ["ExportJob", "Pairs"]
 
-OURS: Final = frozenset({"limit", "offset", "starting_after", "order_by", "paginated"})
-"""Parameters that belong to the walk."""
 LEAST_PAGE: Final = 10
 """Pages overlap, so they cannot be arbitrarily small."""
 
 
-def _known(name: str, api_version: str, for_each: Parent | None) -> Operation | None:
-    """The list; None where there is none, which a rule of its own tells."""
-    try:
-        return find_list(name, api_version, for_each)
-    except (UnknownVersionError, UnknownListError):
-        return None
-
-
 def _list_exists(listing: str, api_version: str, for_each: Parent | None) -> Iterator[Complaint]:
-    try:
-        find_list(listing, api_version, for_each)
-    except UnknownVersionError as error:
-        yield Complaint("api_version", str(error), at="list")
-    except UnknownListError as error:
-        yield Complaint("list", str(error), error.hint)
+    yield from list_complaints(listing, api_version, for_each)
 
 
 def _filters_exist(listing: str, where: Pairs, api_version: str, for_each: Parent | None) -> Iterator[Complaint]:
-    """Clerk may ignore a parameter that it does not know, and then everything would be exported."""
-    for name in dict.fromkeys(name for name, _ in where):
-        if name in OURS:
-            yield Complaint(f"where.{name}", "belongs to the walk through the list, not to its filters", at="where")
-    operation = _known(listing, api_version, for_each)
-    if operation is None:
-        return
-    try:
-        call_of(operation, tuple(pair for pair in where if pair[0] not in OURS), "id")
-    except CallRefusedError as error:
-        for finding in error.findings:
-            key = f"where.{finding.name}" if finding.name else "where"
-            yield Complaint(key, finding.message, finding.hint, at="where")
+    yield from filter_complaints(listing, where, api_version, for_each)
 
 
 def _page_fits(listing: str, page_size: int | None, api_version: str, for_each: Parent | None) -> Iterator[Complaint]:
     """Clerk answers ten rows where more are asked for than it gives, without a word."""
-    operation = _known(listing, api_version, for_each)
+    operation = known_list(listing, api_version, for_each)
     most = operation.page_maximum if operation is not None else None
     if page_size is not None and most is not None and page_size > most:
         yield Complaint("page_size", f"must be a whole number of at most {most}")
@@ -87,7 +59,7 @@ def _columns_fit(
     api_version: str,
     for_each: Parent | None,
 ) -> Iterator[Complaint]:
-    operation = _known(listing, api_version, for_each)
+    operation = known_list(listing, api_version, for_each)
     if operation is None or wanted is None:
         return
     if (chosen_format or format_of(output)) == "jsonl":

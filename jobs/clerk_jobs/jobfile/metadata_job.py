@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
 from clerk_jobs.catalog import load
 from clerk_jobs.catalog.catalog import UnknownOperationError, UnknownVersionError
+from clerk_jobs.export.lists import noun_of
+from clerk_jobs.jobfile.export_fields import Pairs, filters
 from clerk_jobs.jobfile.fields import map_of_templates, templated
+from clerk_jobs.jobfile.listing_rules import column_complaints, known_list, row_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import MapNode, Node, key_path
 from clerk_jobs.jobfile.reading import UNREAD, Complaint, Reading, Rule, Unread
 from clerk_jobs.jobfile.sources import sources
 from clerk_jobs.metadata.targets import TARGETS, Matching, Mode
 from clerk_jobs.rows.source import Source
-from clerk_jobs.template import MapTemplate, Template
+from clerk_jobs.template import MapTemplate, Template, compile_value
 from clerk_jobs.typed_template import text
 from clerk_jobs.wording import did_you_mean
 
@@ -94,17 +97,48 @@ def _keys(template: Template) -> tuple[str, ...]:
     return tuple(template.source) if isinstance(template.source, dict) else ()
 
 
-def _one_way(id: Template | None, match: Template | None, target: str) -> Iterator[Complaint]:  # noqa: A002  a key
+def _rows_come_from(source: Source | None, listing: str | None, where: Pairs, api_version: str) -> Iterator[Complaint]:
+    yield from row_complaints(source, listing, where, api_version)
+
+
+def _one_way(
+    id: Template | None,  # noqa: A002  a key
+    match: Template | None,
+    target: str,
+    listing: str | None,
+    api_version: str,
+) -> Iterator[Complaint]:
     if id is not None and match is not None:
         yield Complaint("match", "and id say the same thing twice", "remove one of them")
-    if id is None and match is None:
+    if id is None and match is None and not lists_itself(target, listing, api_version):
         hint = 'add id: "{user_id}", or match: {email_address: "{email}"}'
+        if listing is not None:
+            hint = f"add id:, or list: {TARGETS[target].list_name}, whose objects are the {target} themselves"
         yield Complaint("id", "is missing", hint, at="target")
     if match is not None and target != "users":
         yield Complaint("match", "is for users alone: Clerk finds the others by id only", "use id:")
     if id is not None and (target == "memberships") != (len(_keys(id)) > 0):
         right = '{organization_id: "{org}", user_id: "{user}"}' if target == "memberships" else '"{id}"'
         yield Complaint("id", f"does not fit target: {target}", f"write id: {right}")
+
+
+def _columns_exist(
+    listing: str | None,
+    api_version: str,
+    id: Template | None,  # noqa: A002  a key
+    match: Template | None,
+    public_metadata: Template | None,
+    private_metadata: Template | None,
+    unsafe_metadata: Template | None,
+) -> Iterator[Complaint]:
+    fields = zip(FIELDS, (public_metadata, private_metadata, unsafe_metadata), strict=True)
+    yield from column_complaints(listing, api_version, {"id": id, "match": match, **dict(fields)})
+
+
+def lists_itself(target: str, listing: str | None, api_version: str) -> bool:
+    """Whether the listed objects are those whose metadata is written."""
+    operation = None if listing is None else known_list(listing, api_version)
+    return operation is not None and operation.path == f"/{TARGETS[target].list_name}"
 
 
 def _some_field(
@@ -146,7 +180,9 @@ class MetadataJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     """Metadata written to users, organizations or memberships, where it differs.
 
     Attributes:
-        source: the rows.
+        source: the rows; beside ``list`` a file with objects of that list, as an export writes them.
+        list: every object of this list is a row (the field ``listing``).
+        where: Clerk's own filters of the list; a time may be written as a date.
         target: users, organizations or memberships.
         id: whose metadata it is, "{user_id}"; for memberships {organization_id: …, user_id: …}.
         match: for users, instead of id: {email_address: …}, or external_id, username, phone_number.
@@ -159,7 +195,14 @@ class MetadataJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     """
 
     manners: ClassVar[frozenset[str]] = Job.manners | {"undo"}
-    rules: ClassVar[tuple[Rule, ...]] = (_one_way, _some_field, _no_null_in_replace, _version_has_it)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _rows_come_from,
+        _one_way,
+        _some_field,
+        _no_null_in_replace,
+        _version_has_it,
+        _columns_exist,
+    )
     also_known: ClassVar[dict[str, str]] = {
         "user_id": "id",
         "organization_id": "id",
@@ -167,9 +210,12 @@ class MetadataJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
         "email_address": "match",
         "metadata": "public_metadata",
         "csv": "source",
+        "filter": "where",
     }
 
-    source: Annotated[Source, sources()]
+    source: Annotated[Source, sources()] | None = None
+    listing: str | None = field(name="list", default=None)
+    where: Annotated[Pairs, filters()] = Pairs()
     target: Literal["users", "organizations", "memberships"]
     id: Annotated[Template, _ids()] | None = None
     match: Annotated[Template, _match()] | None = None
@@ -184,6 +230,26 @@ class MetadataJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, ta
     def by(self) -> Matching:
         """How subjects are found."""
         return "id" if self.match is None else MATCHES[next(iter(_keys(self.match)))]
+
+    @property
+    def subject(self) -> Template:
+        """Whose metadata a row writes: as the job file says, or the listed object itself."""
+        given = self.id if self.match is None else self.match
+        if given is not None:
+            return given
+        operation = known_list(self.listing or "", self.api_version)
+        assert operation is not None, "a rule has seen to it"
+        noun = noun_of(operation)
+        if self.target != "memberships":
+            return compile_value(f"{{{noun}.id}}")
+        ids = {"organization_id": f"{{{noun}.organization.id}}", "user_id": f"{{{noun}.public_user_data.user_id}}"}
+        return compile_value({**ids})
+
+    @property
+    def lists_itself(self) -> bool:
+        """Whether a listed object is the one whose metadata its row writes."""
+        own = self.id is None and self.match is None
+        return own and lists_itself(self.target, self.listing, self.api_version)
 
 
 class UndoJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="undo"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,11 +11,15 @@ from msgspec import Meta
 from clerk_jobs.catalog import load
 from clerk_jobs.catalog.catalog import UnknownOperationError, UnknownVersionError
 from clerk_jobs.catalog.operation import Operation
+from clerk_jobs.export.form import STDOUT
+from clerk_jobs.jobfile.export_fields import Pairs, filters, output_file
 from clerk_jobs.jobfile.fields import compile_node, map_of_templates
+from clerk_jobs.jobfile.listing_rules import column_complaints, row_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import ListNode, MapNode, Node
 from clerk_jobs.jobfile.reading import Complaint, Reading, Rule, Unread
 from clerk_jobs.jobfile.sources import sources
+from clerk_jobs.operation.reading import ObjectReader
 from clerk_jobs.rows.source import Source
 from clerk_jobs.template import Template
 from clerk_jobs.wording import did_you_mean
@@ -86,37 +90,81 @@ def _names_fit(key: str, template: Template | None, known: list[str], *, require
             yield Complaint(key, f"lacks {name}", f'write {key}: {{{name}: "{{{name}}}"}}', at="operation")
 
 
-def _something_varies(
-    source: Source, path: Template | None, query: Template | None, body: Template | None
+def _rows_come_from(source: Source | None, listing: str | None, where: Pairs, api_version: str) -> Iterator[Complaint]:
+    yield from row_complaints(source, listing, where, api_version)
+
+
+def _columns_exist(
+    listing: str | None, api_version: str, path: Template | None, query: Template | None, body: Template | None
 ) -> Iterator[Complaint]:
-    del source
+    yield from column_complaints(listing, api_version, {"path": path, "query": query, "body": body})
+
+
+def _backup_can_be_made(backup: str | None, operation: str, api_version: str) -> Iterator[Complaint]:
+    if backup is None:
+        return
+    if backup == STDOUT or not backup.endswith(".jsonl"):
+        yield Complaint("backup", "must be the path of a file of JSON Lines", "backup: before-{run}.jsonl")
+    try:
+        found = operation_of(operation, api_version)
+    except (UnknownOperationError, UnknownVersionError):
+        return
+    if not ObjectReader(load(api_version), found.path).can_read:
+        said = f"cannot be made: Clerk has no read for what {found.operation_id} is about"
+        yield Complaint("backup", said, "remove it, or export the list first")
+
+
+def _something_varies(path: Template | None, query: Template | None, body: Template | None) -> Iterator[Complaint]:
     if not any(part is not None and part.columns for part in (path, query, body)):
-        yield Complaint("path", "names no column, nor do query and body: every row would be the same call", at="source")
+        yield Complaint(
+            "path", "names no column, nor do query and body: every row would be the same call", at="operation"
+        )
 
 
 class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="operation"):
     """One operation of Clerk's Backend API, called for each row.
 
     Attributes:
-        source: the rows.
+        source: the rows; beside ``list`` a file with objects of that list, as an export writes them.
+        list: every object of this list is a row (the field ``listing``).
+        where: Clerk's own filters of the list; a time may be written as a date.
         operation: its operationId, DeleteUser, or its method and path, "DELETE /users/{user_id}".
         path: templates of the parameters in its path.
         query: templates of its query parameters.
         body: its body, templates and all.
+        lanes: ``bulk`` sends fifty rows in a call where Clerk has a form for that, ``single`` never does.
         max_rows: refuse an input with more rows.
+        backup: save the objects that the rows name to this file first; {date}, {time} and {run} are filled in.
         protect: ids that no row may name in its path: such a row is skipped.
     """
 
-    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows"}
-    rules: ClassVar[tuple[Rule, ...]] = (_operation_exists, _parts_fit, _something_varies)
-    also_known: ClassVar[dict[str, str]] = {"csv": "source", "parameters": "path", "params": "path", "data": "body"}
+    manners: ClassVar[frozenset[str]] = Job.manners | {"max_rows", "lanes", "backup"}
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _rows_come_from,
+        _operation_exists,
+        _parts_fit,
+        _something_varies,
+        _columns_exist,
+        _backup_can_be_made,
+    )
+    also_known: ClassVar[dict[str, str]] = {
+        "csv": "source",
+        "filter": "where",
+        "parameters": "path",
+        "params": "path",
+        "data": "body",
+    }
 
-    source: Annotated[Source, sources()]
+    source: Annotated[Source, sources()] | None = None
+    listing: str | None = msgspec.field(name="list", default=None)
+    where: Annotated[Pairs, filters()] = Pairs()
     operation: Annotated[str, Meta(min_length=1)]
     path: Annotated[Template, map_of_templates()] | None = None
     query: Annotated[Template, map_of_templates()] | None = None
     body: Annotated[Template, _body()] | None = None
+    lanes: Literal["bulk", "single"] = "bulk"
     max_rows: Annotated[int, Meta(ge=1)] | None = None
+    backup: Annotated[str, output_file()] | None = None
     protect: list[str] = msgspec.field(default_factory=list)
 
     @property

@@ -13,10 +13,12 @@ from typing import ClassVar, Final
 import msgspec
 from msgspec import Struct
 
+from clerk_jobs.jobfile.create_users_job import CreateUsersJob
 from clerk_jobs.jobfile.fields import templated
 from clerk_jobs.jobfile.kinds import OWN_KINDS, STEP_KINDS
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import Broken, Key, ListNode, MapNode, Node, Scalar, key_path
+from clerk_jobs.jobfile.presets import apply_preset
 from clerk_jobs.jobfile.reading import UNREAD, Reading, Unread
 from clerk_jobs.jobfile.structs import read_struct
 from clerk_jobs.references import STEP_NAME, Reference, looks_like_one
@@ -29,6 +31,8 @@ __all__ = ["MOST_STEPS", "SHARED", "Step", "StepsJob", "read_steps"]
 
 SHARED: Final = ("instance", "limits", "errors", "reconcile", "api_version")
 """Keys that are the whole job's, and hold for every step."""
+ALONE: Final = ("list", "where", "backup", "mapping")
+"""Keys of what belongs to a whole run: rows that are listed, and files that are kept beside it."""
 MOST_STEPS: Final = 50
 _Key = templated(text(required=True))
 _HOW: Final = "{steps.NAME[COLUMN].id}: the id of the row of step NAME whose key is in COLUMN"
@@ -143,6 +147,8 @@ def _read_step(node: Node, path: str, shared: Mapping[str, tuple[Key, Node]], re
             place, key_path(path, "kind"), f"must be one of {', '.join(known)}", did_you_mean(written, known)
         )
     whole = MapNode(node.place, {**entries, **shared})
+    if issubclass(kinds[str(kind.value)], CreateUsersJob):
+        apply_preset(whole, reading)
     job = read_struct(kinds[str(kind.value)], whole, path, reading, {"folder": reading.folder})
     key = None if key_node is None else _read_key(key_node, key_path(path, "key"), reading)
     if job is not UNREAD:
@@ -169,6 +175,9 @@ def _check_step(job: Job, node: MapNode, path: str, reading: Reading) -> None:
         place = node.entries["name"][1].place
         said = "must be letters, digits, - and _, a letter first, as it stands in {steps.NAME[COLUMN].id}"
         reading.fault(place, key_path(path, "name"), said)
+    for name in ALONE:
+        if name in node.entries:
+            reading.fault(node.entries[name][0].place, key_path(path, name), "is for a job without steps", "remove it")
     if getattr(getattr(job, "source", None), "path", None) == STDIN:
         place = node.entries["source"][1].place
         reading.fault(place, key_path(path, "source"), "cannot be standard input: a step reads a file")

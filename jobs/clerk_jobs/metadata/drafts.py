@@ -12,7 +12,8 @@ import msgspec
 from clerk_jobs.call import Draft, Item
 from clerk_jobs.errors import RowProblem
 from clerk_jobs.jobfile.metadata_job import FIELDS, MetadataJob
-from clerk_jobs.metadata.targets import Matching, match_key
+from clerk_jobs.listed import row_view
+from clerk_jobs.metadata.targets import TARGETS, Matching, match_key
 from clerk_jobs.metadata.trees import FIELD_BYTES, FoldError, folded, size_of
 from clerk_jobs.template import Template
 
@@ -23,15 +24,18 @@ DIGEST_BYTES = 8
 
 
 class MetadataDrafting:
-    """Renders rows for one job. A payload is ``{"value": id or identifier, "fields": {"public_metadata": {…}}}``."""
+    """Renders rows for one job. A payload is ``{"value": id or identifier, "fields": {"public_metadata": {…}}}``.
+
+    That of a listed object also has ``listed``, its kinds of metadata as the list showed them.
+    """
 
     def __init__(self, job: MetadataJob) -> None:
         """Find out once by what subjects are found, and what is written."""
         self.job = job
         self.by: Matching = job.by
-        subject = job.id if job.match is None else job.match
-        assert subject is not None
-        self._subject: Template = subject
+        self._subject: Template = job.subject
+        self._view = row_view(job.listing, job.api_version)
+        self._listed = TARGETS[job.target].fields if job.lists_itself else ()
         templates = ((name, getattr(job, name)) for name in FIELDS)
         self._fields = tuple((name, template) for name, template in templates if template is not None)
 
@@ -51,6 +55,7 @@ class MetadataDrafting:
         Raises:
             RowProblem: a template does not fit the row's values, an id is none, or a kind is larger than 8 KB.
         """
+        listed, values = values, self._view(values)
         subject, group = self._subject.render(values), ""
         if isinstance(subject, dict):
             if self.by == "id":
@@ -61,11 +66,15 @@ class MetadataDrafting:
             field = fields[name] = template.render(values)
             if self.job.mode == "replace" and size_of(field) > FIELD_BYTES:
                 raise RowProblem("metadata_too_large", f"{name} would take more than {FIELD_BYTES:,} bytes")
-        return group, {"value": check_id(subject, self.by), "fields": fields}
+        payload = {"value": check_id(subject, self.by), "fields": fields}
+        if self._listed and all(isinstance(listed.get(name, 0), dict | None) for name in self._listed):
+            payload["listed"] = {name: listed[name] or {} for name in self._listed}
+        return group, payload
 
     def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
         """The digest of everything that a row says."""
-        return blake2b(msgspec.json.encode((group, payload)), digest_size=DIGEST_BYTES).digest()
+        said = {"value": payload["value"], "fields": payload["fields"]}
+        return blake2b(msgspec.json.encode((group, said)), digest_size=DIGEST_BYTES).digest()
 
 
 def check_id(value: object, name: str) -> str:

@@ -90,6 +90,17 @@ class MetadataScreening:
         found = yield from read_current(self._target, units[0][0].group, "id", values)
         return [self._judged(unit, found.get(value, [])) for unit, value in zip(units, values, strict=True)]
 
+    def unchanged(self, units: Sequence[Sequence[Item]]) -> list[Outcome]:
+        """Settle the rows that change nothing by what the list showed a moment ago, without another read."""
+        outcomes: list[Outcome] = []
+        for unit in units:
+            listed, group = unit[0].payload.get("listed"), unit[0].group
+            if listed is not None:
+                value = unit[0].payload["value"]
+                verdict = self._judged(unit, [Current(f"{group}/{value}" if group else value, listed)])
+                outcomes += (one for one in verdict.outcomes if one.state is State.SKIPPED)
+        return outcomes
+
     def _verdict(self, unit: Sequence[Item], found: Found) -> Verdict:
         return self._judged(unit, found[match_key(self._by, unit[0].payload["value"])])
 

@@ -34,6 +34,7 @@ class Target:
         template: path of both.
         list_operation: the list that is read.
         list_template: its path.
+        list_name: the list of all of them, wherever they are.
     """
 
     noun: str
@@ -44,6 +45,7 @@ class Target:
     template: str
     list_operation: str
     list_template: str
+    list_name: str
 
 
 _BOTH = ("public_metadata", "private_metadata")
@@ -58,6 +60,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         template="/users/{user_id}/metadata",
         list_operation="GetUserList",
         list_template="/users",
+        list_name="users",
     ),
     "organizations": Target(
         noun="organization",
@@ -68,6 +71,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         template="/organizations/{organization_id}/metadata",
         list_operation="ListOrganizations",
         list_template="/organizations",
+        list_name="organizations",
     ),
     "memberships": Target(
         noun="membership",
@@ -78,6 +82,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         template="/organizations/{organization_id}/memberships/{user_id}/metadata",
         list_operation="ListOrganizationMemberships",
         list_template="/organizations/{organization_id}/memberships",
+        list_name="organization_memberships",
     ),
 }
 """By their name in a job file."""

@@ -115,6 +115,10 @@ class UndoWork(Writing):
 
     joined = read
 
+    def unchanged(self, units: Sequence[Sequence[Item]]) -> list[Outcome]:  # noqa: ARG002  nothing was listed
+        """Nothing is known before it is read."""
+        return []
+
     def prepare(self, lane: Lane, items: Sequence[Item]) -> Talk[Call | list[Outcome]]:  # noqa: ARG002  there is one
         """Read the subject again, and put back what is still ours."""
         (item,) = items

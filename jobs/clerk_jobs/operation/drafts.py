@@ -12,6 +12,7 @@ from clerk_jobs.call import Call, Draft, Safety
 from clerk_jobs.catalog.prepare import CallRefusedError, Inputs, prepare
 from clerk_jobs.errors import RowProblem
 from clerk_jobs.jobfile.operation_job import OperationJob
+from clerk_jobs.listed import row_view
 
 __all__ = ["OperationDrafting", "call_of", "inputs_of"]
 
@@ -27,6 +28,7 @@ class OperationDrafting:
         """Look the operation up once."""
         self._job = job
         self.operation = job.facts
+        self._view = row_view(job.listing, job.api_version)
 
     def draft(self, values: Mapping[str, Any]) -> Draft:
         """Check a row and name it.
@@ -49,6 +51,7 @@ class OperationDrafting:
         Raises:
             RowProblem: a template does not fit the row's values.
         """
+        values = self._view(values)
         path = {} if self._job.path is None else self._job.path.render(values)
         query = {} if self._job.query is None else self._job.query.render(values)
         assert isinstance(path, dict)

@@ -5,9 +5,6 @@ permit until one period after its response. So every permit that any process may
 the period, is counted, and what is out together never exceeds what is allowed. A lease of a process that died ends
 by time alone: its requests may still be under way, so its pid proves nothing.
 
-**Fair.** Who does not get what it asks for holds a ticket; nobody takes what an earlier living ticket needs.
-Each process keeps within its own share, all together within the largest share that anybody at work asks for.
-
 Synchronous, and told what time it is: a thread calls it, and a test can play any number of processes and clocks.
 """
 
@@ -16,99 +13,18 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
-from clerk_limits.aimd import WHOLE, Shrunk, factor_at, shrink
+from clerk_limits.aimd import WHOLE, Shrunk, shrink
 from clerk_limits.ledger.storage import Storage
+from clerk_limits.ledger.teller import Asker, Teller
+from clerk_limits.ledger.terms import Ask, Block, Moment, Return, Trade
 
-__all__ = ["NAMES_S", "Answer", "Ask", "Block", "Book", "Moment", "Return", "Trade"]
+__all__ = ["NAMES_S", "Book"]
 
-TICKET_S = 1.0
-"""A ticket lives for so long after its holder asked last, before `speed`."""
 NAMES_S = 30 * 86_400.0
 """So long the names of processes are kept of which nothing counts any more."""
-CAP_S = 15.0
-"""So long after it asked last, a process counts among those at work, before `speed`."""
 _ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
-
-
-class Moment(NamedTuple):
-    """Now, on both clocks: seconds on the machine's steady clock, and unix time."""
-
-    steady_s: float
-    wall_s: float
-
-
-class Ask(NamedTuple):
-    """What a process wants of one window.
-
-    Attributes:
-        most: Permits at most; fewer are welcome down to `least`.
-        spare: Permits that must stay free beside.
-        allowed: Of this window, by the asking process's own share.
-        hold_s: How long an unsettled permit counts: until its answer must have come, and a period beyond.
-        period_s: The window's period.
-    """
-
-    scope: str
-    subject: str
-    least: int
-    most: int
-    spare: int
-    allowed: int
-    hold_s: float
-    period_s: float
-
-
-class Return(NamedTuple):
-    """Permits of a lease that have ended.
-
-    Attributes:
-        lease: Its number; 0 for permits that were spent without one.
-        hold_s: Seconds from now for which they still count; None for what was never sent.
-        spent_s: The whole hold, of which `hold_s` is left; what a wall clock that jumps is clamped to.
-    """
-
-    lease: int
-    scope: str
-    subject: str
-    amount: int
-    hold_s: float | None
-    spent_s: float
-
-
-class Answer(NamedTuple):
-    """What became of one ask.
-
-    Attributes:
-        lease: The number of the new lease; 0 where nothing was granted.
-        granted: Permits in it.
-        used: Permits of the window that are out now, in all processes.
-        wait_s: Seconds until enough settled permits return; None where that is not known.
-        unsettled: Whether somebody holds permits that may come back at any time.
-    """
-
-    lease: int
-    granted: int
-    used: int
-    wait_s: float | None
-    unsettled: bool
-
-
-class Block(NamedTuple):
-    """An operation that a 429 closed, and for how many seconds yet."""
-
-    operation: str
-    left_s: float
-
-
-class Trade(NamedTuple):
-    """The outcome of a transaction: an answer for each ask, and what others have to tell."""
-
-    answers: list[Answer]
-    blocks: list[Block]
-    shares: dict[str, Shrunk]
 
 
 class Book:
@@ -162,9 +78,10 @@ class Book:
             self._identify(connection)
             self._forget(connection, now)
             self._settle(connection, now, returns)
-            closed_s = self._closed_s(connection, now)
-            answers = [self._answer(connection, now, ask, closed_s) for ask in asks]
-            return Trade(answers, self._blocks(connection, now), self._shares(connection))
+            asker = Asker(self._holder, self.storage.boot, self.storage.durable, self._speed)
+            shares = self._shares(connection)
+            teller = Teller(connection, now, asker, shares=shares, closed_s=self._closed_s(connection, now))
+            return Trade([teller.answer(ask) for ask in asks], _blocks(connection, teller), shares)
 
     def is_noted(self, now: Moment, name: str) -> bool:
         """Whether `note` was called with this name since the file was made."""
@@ -303,104 +220,14 @@ class Book:
         else:
             connection.execute("UPDATE lease SET amount = amount - ? WHERE id = ?", (one.amount, one.lease))
 
-    def _answer(self, connection: sqlite3.Connection, now: Moment, ask: Ask, closed_s: float) -> Answer:
-        """Lease what is free beside what earlier tickets need; else hold a ticket."""
-        used, own, foreign = self._out(connection, ask)
-        self._join(connection, now, ask)
-        factor = factor_at(self._shares(connection).get(ask.scope, WHOLE), now.steady_s, ask.period_s)
-        own_room = _part(ask.allowed, factor) - own
-        room = min(own_room, _part(self._cap(connection, ask), factor) - used) - ask.spare
-        granted = min(ask.most, room - self._needed_before(connection, ask))
-        if closed_s > 0 or granted < ask.least:
-            # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
-            claims = own_room > 0 and room + ask.spare < ask.least
-            self._queue(connection, now, ask, wanted=min(ask.most, own_room) if claims else 0)
-            wait_s = self._wait_s(connection, now, ask, ask.least - room)
-            later = closed_s if wait_s is None and closed_s > 0 else wait_s
-            return Answer(0, 0, used, None if later is None else max(later, closed_s), foreign)
-        whose = (ask.scope, ask.subject, self._holder)
-        connection.execute("DELETE FROM ticket WHERE scope = ? AND subject = ? AND holder = ?", whose)
-        lease = connection.execute(
-            "INSERT INTO lease (scope, subject, holder, amount, open, boot, until_steady, until_wall, hold_s) "
-            "VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
-            (
-                *whose, granted, self.storage.boot,
-                now.steady_s + ask.hold_s, now.wall_s + ask.hold_s, ask.hold_s,
-            ),
-        ).lastrowid  # fmt: skip
-        assert lease is not None
-        return Answer(lease, granted, used + granted, 0.0, foreign)
-
-    def _out(self, connection: sqlite3.Connection, ask: Ask) -> tuple[int, int, bool]:
-        """Permits that are out in all and in this process, and whether others hold unsettled ones."""
-        row = connection.execute(
-            "SELECT coalesce(sum(amount), 0), coalesce(sum(amount * (holder = :me)), 0), "
-            "coalesce(max(open AND holder <> :me), 0) FROM lease WHERE scope = :scope AND subject = :subject",
-            {"me": self._holder, "scope": ask.scope, "subject": ask.subject},
-        ).fetchone()
-        return row[0], row[1], bool(row[2])
-
-    def _join(self, connection: sqlite3.Connection, now: Moment, ask: Ask) -> None:
-        """Say which part of the window this process takes as its own."""
-        connection.execute(
-            "INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)",
-            (ask.scope, self._holder, ask.allowed, now.steady_s + CAP_S / self._speed),
-        )
-
-    def _cap(self, connection: sqlite3.Connection, ask: Ask) -> int:
-        row = connection.execute("SELECT max(allowed) FROM cap WHERE scope = ?", (ask.scope,)).fetchone()
-        return int(row[0])
-
-    def _needed_before(self, connection: sqlite3.Connection, ask: Ask) -> int:
-        """Permits that earlier tickets wait for."""
-        row = connection.execute(
-            "SELECT coalesce(sum(amount), 0) FROM ticket WHERE scope = :scope AND subject = :subject "
-            "AND holder <> :me AND id < coalesce((SELECT id FROM ticket WHERE scope = :scope AND subject = :subject "
-            "AND holder = :me), 9223372036854775807)",
-            {"me": self._holder, "scope": ask.scope, "subject": ask.subject},
-        ).fetchone()
-        return int(row[0])
-
-    def _queue(self, connection: sqlite3.Connection, now: Moment, ask: Ask, *, wanted: int) -> None:
-        alive_until = now.steady_s + TICKET_S / self._speed
-        connection.execute(
-            "INSERT INTO ticket (scope, subject, holder, amount, alive_until) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (scope, subject, holder) DO UPDATE SET amount = excluded.amount, "
-            "alive_until = excluded.alive_until",
-            (ask.scope, ask.subject, self._holder, wanted, alive_until),
-        )
-
-    def _wait_s(self, connection: sqlite3.Connection, now: Moment, ask: Ask, missing: int) -> float | None:
-        """Seconds until so many settled permits are free again; None where open ones decide."""
-        missing = max(1, missing)
-        rows = connection.execute(
-            "SELECT amount, until_steady, until_wall, boot FROM lease WHERE scope = ? AND subject = ? AND NOT open "
-            "ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
-            (ask.scope, ask.subject, self.storage.durable, missing),
-        )
-        latest_s = 0.0
-        for amount, until_steady, until_wall, boot in rows:
-            latest_s = max(latest_s, self._left_s(now, until_steady, until_wall, boot))
-            missing -= amount
-            if missing <= 0:
-                return latest_s
-        return None
-
-    def _left_s(self, now: Moment, until_steady: float, until_wall: float, boot: str) -> float:
-        steady_s = until_steady - now.steady_s if boot == self.storage.boot else 0.0
-        return max(steady_s, until_wall - now.wall_s if self.storage.durable else 0.0)
-
     def _closed_s(self, connection: sqlite3.Connection, now: Moment) -> float:
         row = connection.execute("SELECT value FROM meta WHERE name = 'closed_until'").fetchone()
         return 0.0 if row is None else max(0.0, row[0] - now.steady_s)
-
-    def _blocks(self, connection: sqlite3.Connection, now: Moment) -> list[Block]:
-        rows = connection.execute("SELECT operation, until_steady, until_wall, boot FROM block")
-        return [Block(row[0], self._left_s(now, row[1], row[2], row[3])) for row in rows]
 
     def _shares(self, connection: sqlite3.Connection) -> dict[str, Shrunk]:
         return {row[0]: Shrunk(row[1], row[2]) for row in connection.execute("SELECT * FROM share")}
 
 
-def _part(allowed: int, factor: float) -> int:
-    return max(1, math.floor(allowed * factor))
+def _blocks(connection: sqlite3.Connection, teller: Teller) -> list[Block]:
+    rows = connection.execute("SELECT operation, until_steady, until_wall, boot FROM block")
+    return [Block(row[0], teller.left_s(row[1], row[2], row[3])) for row in rows]

@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from clerk_limits.clock import Clock
-from clerk_limits.ledger.book import Ask, Book, Moment, Return, Trade
+from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError
 from clerk_limits.ledger.leased import LeasedWindow
+from clerk_limits.ledger.terms import Ask, Moment, Return, Trade
 
 __all__ = ["LedgerDesk"]
 

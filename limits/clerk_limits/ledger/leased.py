@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from clerk_limits.budget import WindowSpec
-from clerk_limits.ledger.book import Answer, Ask, Return
+from clerk_limits.ledger.terms import Answer, Ask, Return
 from clerk_limits.window import Slot
 
 __all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow"]

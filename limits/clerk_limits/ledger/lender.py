@@ -13,9 +13,10 @@ from typing import NamedTuple, Protocol, Self
 from clerk_limits.aimd import Shrunk
 from clerk_limits.budget import WindowSpec
 from clerk_limits.clock import Clock
-from clerk_limits.ledger.book import Book, Moment, Return, Trade
+from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.desk import LedgerDesk
 from clerk_limits.ledger.leased import BLOCK, DEADLINE_S, LEASE_S, LeasedWindow
+from clerk_limits.ledger.terms import Moment, Return, Trade
 
 __all__ = ["Charge", "Lender", "LenderOptions", "Listener"]
 

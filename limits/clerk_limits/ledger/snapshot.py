@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clerk_limits.gate import Gate
-from clerk_limits.ledger.book import Moment
 from clerk_limits.ledger.lender import QUOTAS, WINDOWS
+from clerk_limits.ledger.terms import Moment
 
 __all__ = ["InUse", "charge_planned", "read_in_use"]
 

@@ -7,13 +7,15 @@ goes wrong ends here: one message, one exit code, never a traceback.
 from __future__ import annotations
 
 import os
+import resource
 import sys
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 
 import click
 
-from clerk_runner.cli.interruption import ignore_signals, listen_for_interrupts
+from clerk_runner.interruption import ignore_signals, listen_for_interrupts
 
 __all__ = ["cli", "main"]
 
@@ -99,9 +101,16 @@ def _open_closed_streams() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for the process's life
 
 
+def _leave_no_core() -> None:
+    """Let a crash of the interpreter write no image of this memory: the key is in it."""
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     listen_for_interrupts()
+    _leave_no_core()
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that does not know a character gets its number: no message may end in a fault of its own.

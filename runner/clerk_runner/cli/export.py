@@ -18,8 +18,9 @@ from clerk_jobs.errors import ClerkBatchError
 from clerk_jobs.jobfile import ExportJob
 from clerk_runner.cli.ending import unread
 from clerk_runner.cli.metrics import keep_metrics
-from clerk_runner.cli.terminal import clock_time, show_lines, summary_lines
-from clerk_runner.cli.text import count, duration, say
+from clerk_runner.cli.observing import Observers
+from clerk_runner.cli.terminal import show_lines, show_summary
+from clerk_runner.cli.text import clock_time, count, duration, say
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import Exit, exit_of
 from clerk_runner.exporting.planning import ExportPlan, plan_export
@@ -27,10 +28,10 @@ from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
 from clerk_runner.exporting.summary import Increment, Proof
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.pinging import ping
-from clerk_runner.view import View
 
 __all__ = ["ExportOptions", "plan_of_export", "work_on_export"]
 
+SHOWN_PRUNED = 3
 PRIVATE = re.compile(r"email|phone|name|query|wallet")
 """Filters whose values are about people, and so are not shown."""
 
@@ -49,7 +50,9 @@ class ExportOptions:
     as_json: bool
 
 
-def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, view: View) -> int:
+def work_on_export(
+    job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, observers: Observers
+) -> int:
     """Run an export; it only reads, so nobody is asked. Returns the exit code."""
     request = ExportRequest(
         job=job,
@@ -63,9 +66,11 @@ def work_on_export(job: ExportJob, path: Path, folder: RunFolder | None, options
         folder=folder,
         max_wait_s=options.max_wait_s,
         max_time_s=options.max_time_s,
+        log=observers.log,
+        telemetry=observers.telemetry,
     )
     try:
-        summary = asyncio.run(run_export(request, view))
+        summary = observers.summary = asyncio.run(run_export(request, observers.view))
     except ClerkBatchError as error:
         _ping(job, exit_of(error))
         raise
@@ -132,34 +137,35 @@ def _show(summary: ExportSummary, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(summary), err=aside)
     else:
-        lines = summary_lines(summary, [])
-        lines += _proof_lines(summary.proof) if summary.proof is not None else ()
-        lines += [f"  pruned: {path}" for path in summary.pruned]
-        lines += _increment_lines(summary.increment) if summary.increment is not None else ()
-        show_lines(lines, err=aside)
+        details = [*(_proof_lines(summary.proof) if summary.proof is not None else ())]
+        details += [f"pruned: {path}" for path in summary.pruned[:SHOWN_PRUNED]]
+        if len(summary.pruned) > SHOWN_PRUNED:
+            details.append(f"pruned: {len(summary.pruned) - SHOWN_PRUNED:,} more")
+        details += _increment_lines(summary.increment) if summary.increment is not None else ()
+        show_summary(summary, [], details, err=aside)
 
 
 def _increment_lines(increment: Increment) -> Iterator[str]:
     """What an incremental export built on, and what it cannot know."""
     if increment.mode == "full":
-        yield "  full: everything was asked for, deletions are known up to now"
+        yield "full: everything was asked for, deletions are known up to now"
     elif increment.since_ms is not None:
         full = clock_time(increment.full_ms / 1000)
-        yield f"  changes: {increment.changed or 0:,} since {clock_time(increment.since_ms / 1000)}"
-        yield f"  stale: {', '.join(increment.stale)} since the full export of {full}"
+        yield f"changes: {increment.changed or 0:,} since {clock_time(increment.since_ms / 1000)}"
+        yield f"stale: {', '.join(increment.stale)} since the full export of {full}"
 
 
 def _proof_lines(proof: Proof) -> Iterator[str]:
     """What shows that an export is whole."""
-    yield f"  proof: {proof.rows:,} rows, {proof.distinct:,} different ids, slowest answer {proof.worst_page_s:.2f} s"
+    yield f"proof: {proof.rows:,} rows, {proof.distinct:,} different ids, slowest answer {proof.worst_page_s:.2f} s"
     if proof.drift is not None:
         before, after = f"{proof.count_before:,}", f"{proof.count_after:,}"
-        yield f"  count: {before} before and {after} after, so {proof.drift:+,} while it ran"
+        yield f"count: {before} before and {after} after, so {proof.drift:+,} while it ran"
     if proof.parents is not None:
-        yield f"  parents: {proof.parents:,} were asked for their list"
+        yield f"parents: {proof.parents:,} were asked for their list"
     if proof.missing:
-        yield f"  missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
+        yield f"missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
     if proof.unfit:
-        yield f"  unfit: {proof.unfit:,} values were left out, because they are of another type than their column"
+        yield f"unfit: {proof.unfit:,} values were left out, because they are of another type than their column"
     if proof.output is not None and proof.size is not None:
-        yield f"  output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}"
+        yield f"output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}"

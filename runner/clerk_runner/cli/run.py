@@ -31,6 +31,18 @@ def shared_options(command: Any) -> Any:
         click.option(
             "--metrics-file", type=click.Path(path_type=Path), metavar="FILE.prom", help="Tell node_exporter the end."
         ),
+        click.option(
+            "--log-level",
+            type=click.Choice(["debug", "info", "warning", "error"]),
+            default="info",
+            show_default=True,
+            help="What the run's log holds; debug has every request.",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["json", "console"]),
+            help="Write the log to stderr too, instead of progress.",
+        ),
         click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object."),
     )
     command = limit_options(command)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import re
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from clerk_jobs.remedies import remedy_of
-from clerk_runner.cli.text import count, duration, plain, say
+from clerk_runner.cli.snapshot import Rate, plain_line
+from clerk_runner.cli.text import clock_time, count, duration, plain, say
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items, Summary
 from clerk_runner.view import Preview, Progress
+
+if TYPE_CHECKING:
+    from clerk_runner.cli.bar import Bar
 
 __all__ = ["TerminalView", "forecast_lines", "preview_lines", "show_lines", "show_summary", "summary_lines"]
 
@@ -24,14 +31,21 @@ IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
 NARROWEST = 40
+SCREEN = 24
+"""Lines that the smallest usual terminal has."""
+
+Outcomes = list[tuple[str, str, str, int]]
+"""(state, code, one message, how many)."""
 
 
 class TerminalView:
-    """Draws a run on stderr."""
+    """Draws a run on stderr; that nobody looks any more ends nothing."""
 
     def __init__(self, *, bars: bool) -> None:
         """``bars``: stderr is a terminal that can redraw a line."""
         self._bars = bars
+        self._bar: Bar | None = None
+        """The bar that is drawn now: what is said meanwhile goes above it."""
 
     def stage(self, text: str) -> None:
         """Something longer begins."""
@@ -52,37 +66,55 @@ class TerminalView:
         # Imported here: it costs more than everything else that a short command needs.
         from clerk_runner.cli.bar import Bar  # noqa: PLC0415
 
+        rate, now_s = Rate(), asyncio.get_running_loop().time
         with Bar() as bar:
+            self._bar = bar
             try:
                 last, pause_s = None, BAR_S
                 while True:
                     now = read()
-                    bar.show(now)
+                    _seen(bar.show, now, rate.of(now_s(), now.requests))
                     # While nothing happens the clock of the bar is all that moves.
-                    pause_s = min(pause_s * 2, IDLE_BAR_S) if now == last else BAR_S
+                    same = last is not None and replace(now, ends_at=last.ends_at) == last
+                    pause_s = min(pause_s * 2, IDLE_BAR_S) if same else BAR_S
                     last = now
                     await asyncio.sleep(pause_s)
             finally:
-                bar.show(read())
+                now = read()
+                _seen(bar.show, now, rate.of(now_s(), now.requests))
+                self._bar = None
 
     async def _follow_lines(self, read: Callable[[], Progress]) -> None:
-        last = ""
+        rate, now_s, last = Rate(), asyncio.get_running_loop().time, ""
         try:
             while True:
                 await asyncio.sleep(LINE_S)
-                last = self._progress(read(), last)
+                now = read()
+                last = self._progress(now, rate.of(now_s(), now.requests), last)
         finally:
-            self._progress(read(), last)
+            now = read()
+            self._progress(now, rate.of(now_s(), now.requests), last)
 
-    def _progress(self, now: Progress, last: str) -> str:
-        detail = f", {now.detail}" if now.detail else ""
-        line = f"{now.label}: {now.done:,} of {now.total:,}{detail}"
-        if line != last:
-            self._say(line)
-        return line
+    def _progress(self, now: Progress, rate: float, last: str) -> str:
+        """A line where the items moved, or what is waited for changed; how fast it goes alone is no news."""
+        news = f"{now.label}: {now.done} of {now.total}, {now.parts}, {now.detail}"
+        if news != last:
+            self._say(plain_line(now, rate))
+        return news
 
     def _say(self, text: str) -> None:
-        say(f"{time.strftime('%H:%M:%S')} {text}", err=True)
+        # On a terminal the day is known; a log may be read a week later.
+        line = f"{time.strftime('%H:%M:%S' if self._bars else '%Y-%m-%dT%H:%M:%S')} {text}"
+        if self._bar is not None:
+            _seen(self._bar.say, plain(line))
+        else:
+            _seen(partial(say, err=True), line)
+
+
+def _seen(show: Callable[..., None], *shown: Any) -> None:
+    """Show it to whoever looks: a terminal that was closed meanwhile is no reason to end a run."""
+    with suppress(OSError):
+        show(*shown)
 
 
 def show_lines(lines: Iterable[str], *, err: bool = False) -> None:
@@ -155,7 +187,7 @@ def _preview_body(preview: Preview) -> list[str]:
         ending = mail if preview.mails else "Clerk sends no e-mail for them"
         lines.append(f"  {count(items.pending, 'invitation')} will be created; {ending}")
     elif not begun and not items.total:
-        lines.append("  the input has a header and no rows: there is nothing to do")
+        lines.append("  the input has no rows: there is nothing to do")
     return lines
 
 
@@ -205,37 +237,63 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
     )
 
 
-def clock_time(wall_s: float) -> str:
-    """A time of day, with its date where that is another day."""
-    when = datetime.datetime.fromtimestamp(wall_s).astimezone()
-    today = datetime.datetime.now().astimezone().date()
-    return f"{when:%H:%M}" if when.date() == today else f"{when:%Y-%m-%d %H:%M}"
+def show_summary(summary: Summary, outcomes: Outcomes, details: Sequence[str] = (), *, err: bool = False) -> None:
+    """The end of a run, on stdout unless told otherwise."""
+    stream = sys.stderr if err else sys.stdout
+    columns, rows = shutil.get_terminal_size()
+    screen = (max(NARROWEST, columns), max(SCREEN, rows)) if stream.isatty() else (100, SCREEN)
+    show_lines(summary_lines(summary, outcomes, details, screen=screen), err=err)
 
 
-def show_summary(summary: Summary, outcomes: list[tuple[str, str, str, int]]) -> None:
-    """The end of a run, on stdout."""
-    show_lines(summary_lines(summary, outcomes))
+def summary_lines(
+    summary: Summary, outcomes: Outcomes, details: Sequence[str] = (), *, screen: tuple[int, int] = (100, 24)
+) -> list[str]:
+    """The end of a run for people: how it stands, why, where its files are, and what to do next.
 
+    It fits a screen: the reasons that are left out are counted, and the command that shows them is named.
 
-def summary_lines(summary: Summary, outcomes: list[tuple[str, str, str, int]]) -> list[str]:
-    """The end of a run for people: how it stands, why, where its files are, and what to do next."""
+    Args:
+        outcomes: the reasons, most rows first.
+        details: what else the kind of job tells.
+        screen: columns and rows to fit.
+    """
     items = summary.items
     state = "done, nothing to do again" if summary.repeated else summary.state
     requests = f"{count(summary.requests, 'request')}, {summary.throttled:,} throttled"
-    lines = [
+    above = [
         f"{state}: run {summary.run} of {summary.job!r}",
         f"  {count(items.total, 'row')}: {_told(items)}",
         f"  {requests}, {duration(summary.elapsed_s)}",
     ]
-    lines += [f"  step {step.name}: {_told(step.items)}" for step in summary.steps or ()]
-    for word, code, message, many in outcomes:
-        lines.append(f"  {many:>7,} {word:<10} {code}{message and f': {message}'}")
-        if word in ("failed", "unresolved") and (remedy := remedy_of(code)):
-            lines.append(f"          {'':<10} {remedy}")
+    above += [f"  step {step.name}: {_told(step.items)}" for step in summary.steps or ()]
+    below = [f"  {line}" for line in details]
     if summary.error is not None:
-        lines += [f"  {summary.error[part]}" for part in ("message", "hint") if summary.error[part]]
-    lines.append(f"  files  {summary.run_dir}")
-    return lines + [f"  next   clerk-batch {command}" for command in _next_commands(summary)]
+        below += [f"  {summary.error[part]}" for part in ("message", "hint") if summary.error[part]]
+    below.append(f"  files  {summary.run_dir}")
+    below += [f"  next   clerk-batch {command}" for command in _next_commands(summary)]
+    columns, rows = screen
+    # One line for the prompt that comes after it.
+    room = rows - 1 - sum(len(_wrapped(line, columns)) for line in above + below)
+    return above + _reasons(summary, outcomes, columns, room) + below
+
+
+def _reasons(summary: Summary, outcomes: Outcomes, columns: int, room: int) -> list[str]:
+    """Why items are where they are, as many reasons as there is room for; one is always told."""
+    blocks: list[list[str]] = []
+    for word, code, message, many in outcomes:
+        blocks.append([f"  {many:>7,} {word:<10} {code}{message and f': {message}'}"])
+        if word in ("failed", "unresolved") and (remedy := remedy_of(code)):
+            blocks[-1].append(f"          {'':<10} {remedy}")
+    sizes = [sum(len(_wrapped(line, columns)) for line in block) for block in blocks]
+    if sum(sizes) <= room:
+        return [line for block in blocks for line in block]
+    more = "  … and {}: clerk-batch runs show " + summary.run
+    room -= len(_wrapped(more.format(count(len(blocks), "more reason")), columns))
+    shown = 1
+    while sum(sizes[: shown + 1]) <= room:
+        shown += 1
+    lines = [line for block in blocks[:shown] for line in block]
+    return [*lines, more.format(count(len(blocks) - shown, "more reason"))] if shown < len(blocks) else lines
 
 
 def _told(items: Items) -> str:
@@ -256,4 +314,4 @@ def _next_commands(summary: Summary) -> list[str]:
         commands.append(f"runs failed {summary.run}")
     if summary.items.unresolved:
         commands.append(f"resume {summary.run} --on-unresolved skip (retry: send them again)")
-    return commands
+    return commands or [f"runs report {summary.run} --open"]

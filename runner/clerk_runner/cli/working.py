@@ -19,11 +19,13 @@ from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
 from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
 from clerk_runner.cli.metrics import keep_metrics
+from clerk_runner.cli.observing import observing
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.cli.text import say
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
 from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.logs import LogFormat, LogLevel
 from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
@@ -51,6 +53,8 @@ class WorkOptions:
     on_unresolved: str | None = None
     force: bool = False
     metrics_file: Path | None = None
+    log_level: LogLevel = "info"
+    log_format: LogFormat | None = None
     as_json: bool = False
 
 
@@ -72,7 +76,8 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
     assert job is not None
     loaded = load_job(job, pairs, allow_outside=allow_outside)
     known = {"job": loaded.name, "kind": loaded.kind} | ({} if folder is None else {"run": folder.id})
-    with knowing(**known):
+    asks = interactive() and not options.yes
+    with knowing(**known), observing(options.log_level, options.log_format, asks=asks) as observers:
         if isinstance(loaded, ExportJob):
             chosen = ExportOptions(
                 overrides=pairs,
@@ -84,7 +89,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
                 metrics_file=options.metrics_file,
                 as_json=options.as_json,
             )
-            return work_on_export(loaded, job, folder, chosen, view())
+            return work_on_export(loaded, job, folder, chosen, observers)
         assert isinstance(loaded, WritingJob)
         request = RunRequest(
             job=loaded,
@@ -95,15 +100,19 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
             allow_outside=allow_outside,
             fresh=options.fresh,
             accept_changes=options.accept_changes,
+            force=options.force,
             folder=folder,
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,
             max_time_s=options.max_time,
             parent=parent,
+            log=observers.log,
+            telemetry=observers.telemetry,
         )
-        summary = asyncio.run(run_job(request, consent_of(options), view()))
-    finish(summary, as_json=options.as_json)
-    keep_metrics(options.metrics_file, summary)
+        summary = asyncio.run(run_job(request, consent_of(options), observers.view))
+        observers.summary = summary
+        finish(summary, as_json=options.as_json)
+        keep_metrics(options.metrics_file, summary)
     return summary.exit
 
 
@@ -113,7 +122,9 @@ def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
     facts, sources = run.facts(), write_failed_rows(run, code)
     given = tuple(f"{key}={value}" for key, value in facts.overrides)
     rows = (f"{key}={path}" for key, path in sources)
-    overrides = (*given, *rows, *options.overrides)
+    # Failed objects of a list are a file of such objects: nothing is listed anew, so nothing is filtered.
+    unlisted = ("where=null",) if facts.source.startswith("list ") else ()
+    overrides = (*given, *rows, *unlisted, *options.overrides)
     again = replace(options, overrides=overrides, allow_outside=True)
     return work(Path(facts.job_file), None, again, parent=run.id)
 
@@ -188,5 +199,5 @@ def _print_summary(summary: Summary, *, as_json: bool) -> None:
         click.echo(msgspec.json.encode(summary))
         return
     journal = Path(summary.run_dir) / "run.db"
-    outcomes: list[Any] = outcomes_by_code(journal, limit=8) if journal.exists() else []
+    outcomes: list[Any] = outcomes_by_code(journal, limit=20) if journal.exists() else []
     show_summary(summary, outcomes)

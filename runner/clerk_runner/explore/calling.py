@@ -13,12 +13,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
+import orjson
+
 from clerk_jobs.call import Call, Reply, Safety
 from clerk_jobs.catalog import Json, ListShape, Operation
 from clerk_limits.clock import Clock, LoopClock
 from clerk_limits.gate import GateOptions, Permit
 from clerk_runner.account import Account, AccountOptions, open_account
-from clerk_runner.client import Client
+from clerk_runner.client import Client, Decode, json_or_text
 from clerk_runner.credentials import Credentials
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, Sent
@@ -93,7 +95,7 @@ class Caller:
         A DELETE that finds nothing, after an answer to it was lost, has been done: it returns as one without a body.
 
         Args:
-            bodyless: no JSON is documented for the answer, so a read without one is whole.
+            bodyless: no JSON is documented for the answer, so a read without one is whole, and text is an answer too.
 
         Raises:
             LeftEarly: the next permit is too far away.
@@ -109,7 +111,7 @@ class Caller:
             before_s = self._clock.now()
             permit = await self._permit(call, wait_s)
             wait_s -= self._clock.now() - before_s
-            sent = await self._attempt(call, permit)
+            sent = await self._attempt(call, permit, json_or_text if bodyless else orjson.loads)
             if sent.end == "answered" and sent.reply is not None:
                 gone = self.doubted and call.method == "DELETE" and sent.reply.status == 404
                 return Reply(204, trace_id=sent.reply.trace_id) if gone else sent.reply
@@ -186,9 +188,9 @@ class Caller:
             hint="clerk-batch limits shows the limits; --max-wait waits for longer",
         )
 
-    async def _attempt(self, call: Call, permit: Permit) -> Sent:
+    async def _attempt(self, call: Call, permit: Permit, decode: Decode) -> Sent:
         if call.safety is not Safety.ONCE:
-            return await self._exchange.once(call, permit)
+            return await self._exchange.once(call, permit, decode)
         assert self._account is not None
         journal = CallJournal(self._state, self._account.instance)
         intent = await asyncio.to_thread(journal.begin, call, self._clock.wall())

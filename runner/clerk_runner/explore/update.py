@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -20,11 +21,12 @@ import aiohttp
 
 from clerk_jobs.catalog.compile import SpecError, compile_documents, parse_document
 from clerk_jobs.catalog.facts import pack_facts
-from clerk_runner.credentials import is_loopback
 from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.explore.library import Library
 from clerk_runner.explore.prose import collect, pack
 from clerk_runner.folders import write_private
+from clerk_runner.loopback import is_loopback
+from clerk_runner.proxies import proxy_for
 
 __all__ = ["DEFAULT_SOURCE", "Fetched", "Source", "UpdateReport", "update"]
 
@@ -172,7 +174,8 @@ async def _get(session: aiohttp.ClientSession, address: str, etag: str | None) -
     headers = {"If-None-Match": etag} if etag else {}
     host = urlsplit(address).netloc
     try:
-        async with session.get(address, headers=headers, allow_redirects=False) as response:
+        proxy = proxy_for(address, os.environ)
+        async with session.get(address, headers=headers, allow_redirects=False, proxy=proxy) as response:
             if response.status != 200:
                 return _Answer(response.status)
             body = await _bounded(response, address)

@@ -20,12 +20,13 @@ from clerk_jobs.export.form import STDOUT as STDOUT_NAME
 from clerk_jobs.export.form import Form
 from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.exporting.pieces import Pieces
-from clerk_runner.exporting.sinks import Sink, open_sink
+from clerk_runner.exporting.sinks import Packed, Sink, open_sink
 from clerk_runner.folders import RunFolder, StateFolder
 
 __all__ = [
     "STDOUT",
     "OutputFacts",
+    "digest_of_file",
     "is_same",
     "output_path",
     "publish",
@@ -72,15 +73,18 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
     Raises:
         UsageError: the folder cannot be written to, or there is a file that no finished run of this job wrote.
     """
-    if path.is_dir() or not _can_write(path.parent):
+    # A device or a pipe of that name would be replaced by the file, for everybody.
+    if (path.exists() and not path.is_file()) or not _can_write(path.parent):
         raise UsageError(
-            f"the output {path} cannot be written", code="output", hint="its folder must exist and be yours to write to"
+            f"the output {path} cannot be written",
+            code="output",
+            hint="it must be a file, or nothing yet, in a folder that is yours",
         )
     if force or not path.exists():
         return
     size = path.stat().st_size
     ours = [facts for run in reversed(state.list()) if (facts := written_by(run, job)) and facts.path == str(path)]
-    digest = _digest(path) if any(facts.size == size for facts in ours) else None
+    digest = digest_of_file(path) if any(facts.size == size for facts in ours) else None
     if not any((facts.size, facts.sha256) == (size, digest) for facts in ours):
         raise UsageError(
             f"{path} exists, and no run of this job wrote it as it is now",
@@ -129,11 +133,15 @@ def write_partial(partial: Path, form: Form, pieces: Pieces, target: Path) -> Ou
     partial.unlink(missing_ok=True)
     handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
-        unfit = _fill(open_sink(form, handle, partial), pieces)
+        out = Packed(handle, form.packing)
+        unfit = _fill(open_sink(form, out, partial), pieces)
         os.fsync(handle)
     finally:
         os.close(handle)
-    return OutputFacts(str(target), partial.stat().st_size, _digest(partial), unfit)
+    size = partial.stat().st_size
+    # A form that writes here and there in its file has to be read.
+    digest = out.sha256.hexdigest() if size == out.size else digest_of_file(partial)
+    return OutputFacts(str(target), size, digest, unfit)
 
 
 def write_stdout(form: Form, pieces: Pieces) -> OutputFacts:
@@ -144,7 +152,7 @@ def write_stdout(form: Form, pieces: Pieces) -> OutputFacts:
     """
     sys.stdout.flush()
     with suppress(BrokenPipeError):
-        _fill(open_sink(form, sys.stdout.fileno(), STDOUT), pieces)
+        _fill(open_sink(form, Packed(sys.stdout.fileno(), form.packing), STDOUT), pieces)
     return OutputFacts(str(STDOUT))
 
 
@@ -174,9 +182,10 @@ def publish(partial: Path, target: Path) -> None:
 def is_same(facts: OutputFacts) -> bool:
     """Whether the file under its name is the one that these facts describe."""
     path = Path(facts.path)
-    return path.is_file() and path.stat().st_size == facts.size and _digest(path) == facts.sha256
+    return path.is_file() and path.stat().st_size == facts.size and digest_of_file(path) == facts.sha256
 
 
-def _digest(path: Path) -> str:
+def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

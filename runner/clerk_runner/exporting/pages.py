@@ -77,7 +77,7 @@ class Pages:
             hint="look at list: and where: in the job file, then resume the run",
         )
 
-    def _parse(self, body: bytes) -> Page | NotAList:
+    def _parse(self, body: bytes | memoryview) -> Page | NotAList:
         return parse_page(body, self.shape)
 
     def _believed(self, reply: Reply) -> Page:

@@ -40,6 +40,7 @@ async def work_through(run: Opened, name_target: Callable[[], Path]) -> ExportSu
         if state == "done":
             return msgspec.structs.replace(read_summary(run.folder), repeated=True)
         if state != "finalizing":
+            await run.journal.put(state="running")
             halt = await WalkPhase(run).walk()
             interrupted = halt.interrupted
             ending = (

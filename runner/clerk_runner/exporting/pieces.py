@@ -25,7 +25,8 @@ class _Id(msgspec.Struct, gc=False):
 
 
 _ID = msgspec.json.Decoder(_Id)
-PIECE = 4 * 1024 * 1024
+PIECE = 256 * 1024
+"""Bytes of a piece: what is read, digested and written at once finds room in a core's own cache."""
 
 
 def spooled(ranges: Ranges, spool: Spool) -> Pieces:
@@ -39,6 +40,7 @@ def spooled(ranges: Ranges, spool: Spool) -> Pieces:
                 small.append(part)
                 gathered += len(part)
                 if gathered >= PIECE:
+                    # A piece that stands alone is not copied.
                     yield b"".join(small)
                     small, gathered = [], 0
         if small:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clerk_jobs.catalog import Operation
@@ -15,6 +15,8 @@ from clerk_runner.credentials import Credentials
 from clerk_runner.errors import AccessError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.interrupts import Interrupts
+from clerk_runner.logs import LogOptions
+from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 from clerk_runner.view import View
 
 __all__ = ["ExportRequest", "Surroundings", "check_instance"]
@@ -40,6 +42,8 @@ class ExportRequest:
     folder: RunFolder | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
+    log: LogOptions = field(default_factory=LogOptions)
+    telemetry: Telemetry = NO_TELEMETRY
 
     @property
     def gate_options(self) -> GateOptions:

@@ -30,15 +30,18 @@ from clerk_runner.view import View
 __all__ = ["ExportRequest", "ExportSummary", "run_export"]
 
 
-async def run_export(request: ExportRequest, view: View) -> ExportSummary:
+async def run_export(request: ExportRequest, view: View, signals: Interrupts | None = None) -> ExportSummary:
     """Run an export, or go on with its unfinished run.
+
+    Args:
+        signals: who may interrupt it; None takes the process's signals over.
 
     Raises:
         RunnerError: nothing was written, or the run could not even be opened; whatever happens later is in the summary.
     """
     check_instance(request)
     require_extra(request.job.form)
-    with Interrupts() as interrupts:
+    with signals or Interrupts() as interrupts:
         try:
             with unwrapped():
                 return await _Run(Surroundings(request, view, interrupts)).start()
@@ -123,10 +126,11 @@ class _Run:
 
     async def _work_on(self, folder: RunFolder, account: Account) -> ExportSummary:
         exchange = account.exchange
-        log, log_file = open_log(folder.log_path, run=folder.id)
+        log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=False)
         try:
-            exchange.attach(log)
+            exchange.attach(log, self._request.telemetry)
+            self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._request.credentials.host)
             await account.succeed(journal)
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)

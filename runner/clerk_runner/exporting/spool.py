@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from operator import lt
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from clerk_jobs.export.page import Page, as_line
+from clerk_jobs.export.page import Page
 from clerk_runner.errors import StoppedError
 
 __all__ = ["Extent", "Ranges", "Spool", "in_order", "rows_of"]
@@ -110,21 +111,10 @@ class Spool:
 
         The order is placed before this returns, and orders are kept: a later `sync` covers it.
         """
-        keys = sorted([(page.created_ms[place], page.ids[place], place) for place in places])
-        raws = [page.raws[place] for _, _, place in keys]
-        lines = raws if page.one_line else [as_line(raw) for raw in raws]
-        first_ms, last_ms = keys[0][0], keys[-1][0]
-        head = tail = 0
-        for (created_ms, _, _), line in zip(keys, lines, strict=True):
-            if created_ms != first_ms:
-                break
-            head += len(memoryview(line)) + 1
-        data = b"\n".join((*lines, b""))
-        for (created_ms, _, _), line in zip(reversed(keys), reversed(lines), strict=True):
-            if created_ms != last_ms:
-                break
-            tail += len(memoryview(line)) + 1
-        extent = Extent(number, part, first_ms, last_ms, len(keys), self.size, len(data), head, len(data) - tail)
+        times, data = _in_time(page, places)
+        head = _ends_after(data, bisect_right(times, times[0]))
+        tail = _begins_last(data, len(times) - bisect_left(times, times[-1]))
+        extent = Extent(number, part, times[0], times[-1], len(times), self.size, len(data), head, tail)
         self.size += len(data)
         self.waiting += len(data)
         written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, data, extent.offset)
@@ -166,6 +156,32 @@ class Spool:
 
     def _written(self, size: int) -> None:
         self.waiting -= size
+
+
+def _in_time(page: Page, places: Sequence[int]) -> tuple[Sequence[int], bytes]:
+    """The rows at these places in the order (created_at, id): when each was created, and their lines."""
+    times = page.created_ms
+    if len(places) == len(page) and all(map(lt, times, times[1:])):
+        return times, page.lines
+    keys = sorted([(times[place], page.ids[place], place) for place in places])
+    lines = page.split()
+    return [created_ms for created_ms, _, _ in keys], b"\n".join((*[lines[place] for _, _, place in keys], b""))
+
+
+def _ends_after(data: bytes, rows: int) -> int:
+    """Where so many rows end, from the beginning."""
+    end = 0
+    for _ in range(rows):
+        end = data.index(b"\n", end) + 1
+    return end
+
+
+def _begins_last(data: bytes, rows: int) -> int:
+    """Where the last so many rows begin."""
+    start = len(data)
+    for _ in range(rows):
+        start = data.rfind(b"\n", 0, start - 1) + 1
+    return start
 
 
 def rows_of(spool: Spool, extent: Extent, start: int = 0, end: int | None = None) -> list[_Row]:

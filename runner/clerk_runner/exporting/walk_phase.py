@@ -20,7 +20,9 @@ from clerk_runner.exporting.positions import Positions, forget_positions, load_p
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.exporting.stores import ParentStore, SpoolStore
 from clerk_runner.exporting.walking import Walk, WalkParts, make_walk, walk_below, walk_changes
-from clerk_runner.view import Progress
+from clerk_runner.meter import Meter
+from clerk_runner.remaining import Pace
+from clerk_runner.view import Progress, Tally
 
 __all__ = ["WalkPhase"]
 
@@ -31,15 +33,19 @@ UNPAGED = 500
 
 
 class WalkPhase:
-    """Walks what a run exports."""
+    """Walks what a run exports.
 
-    def __init__(self, run: Opened) -> None:
+    Args:
+        doing: what the walk is called while it is watched.
+    """
+
+    def __init__(self, run: Opened, doing: str = "exporting") -> None:
         """Begin nothing yet."""
         self._run = run
+        self._doing = doing
 
     async def walk(self) -> Halt:
         """Walk to the end, or until it has to stop; afterwards everything that came is journalled."""
-        await self._run.journal.put(state="running")
         parent = self._run.job.for_each
         if parent is not None and not await self._run.journal.get("parents_known"):
             halt = await self._find_parents(find_list(parent, self._run.job.api_version))
@@ -69,7 +75,7 @@ class WalkPhase:
                 self._run.operation, positions, spool, pages, keeper, total=total, where=self._run.job.where
             )
             walk = await make(given)
-            await self._followed(walk, keeper, halt, f"exporting {self._run.job.listing}", total or 0)
+            await self._followed(walk, keeper, halt, f"{self._doing} {self._run.job.listing}", total or 0)
             return walk, halt
         finally:
             await asyncio.to_thread(spool.close)
@@ -129,8 +135,17 @@ class WalkPhase:
         if self._run.around.interrupts.received is not None:
             halt.interrupt()
 
+        clock, pace, meter = self._run.around.clock, Pace(), Meter(self._run.exchange)
+
         def read() -> Progress:
-            return Progress(label, walk.rows, max(total, walk.rows), self._run.exchange.trouble)
+            left_s = pace.left_s(clock.now(), walk.rows, total)
+            ends_at = None if left_s is None else clock.wall() + left_s
+            detail = self._run.exchange.trouble
+            if halt.interrupted:
+                detail = "stopping; Ctrl-C again ends at once"
+            tally = Tally(done=walk.rows)
+            now = Progress(label, walk.rows, max(total, walk.rows), detail, (), tally, ends_at=ends_at)
+            return meter.complete(now)
 
         async with asyncio.TaskGroup() as group:
             helpers: list[Coroutine[Any, Any, None]] = [self._run.around.view.follow(read)]

@@ -23,6 +23,7 @@ from .throttle import (
 from .user_lists import UserLists, UserListSettings
 from .user_operations import UserOperations
 from .users import Users
+from .waitlist import Waitlist
 
 _DEVELOPMENT_USERS = 100
 
@@ -71,6 +72,7 @@ class Instance:
             *self._organization_routes(),
             *self._organization_invitation_routes(),
             *self._membership_routes(),
+            *self._waitlist_routes(),
         ]
 
     def _user_routes(self) -> list[Route]:
@@ -169,4 +171,13 @@ class Instance:
             Route("PATCH", f"{one}/metadata", memberships.merge_metadata, data),
             Route("GET", "/organization_memberships", memberships.list_all),
             Route("GET", "/users/{user_id}/organization_memberships", memberships.list_of_user),
+        ]
+
+    def _waitlist_routes(self) -> list[Route]:
+        waitlist = Waitlist(self._settings.seed)
+        return [
+            Route("GET", "/waitlist_entries", waitlist.list_page),
+            Route("POST", "/waitlist_entries", waitlist.create),
+            Route("POST", "/waitlist_entries/bulk", waitlist.create_bulk),
+            Route("DELETE", "/waitlist_entries/{waitlist_entry_id}", waitlist.delete),
         ]

@@ -52,6 +52,7 @@ _PLAIN = (
     "legal_accepted_at",
     "bypass_client_trust",
 )
+_CLEARABLE = ("external_id", "first_name", "last_name", "locale", "username", "legal_accepted_at")
 _SHARED: Fields = {
     "external_id": Field("string"),
     "first_name": Field("string"),
@@ -82,6 +83,8 @@ CREATE: Fields = {
     "web3_wallet": Field("strings"),
     "skip_password_requirement": Field("boolean"),
     "skip_user_requirement": Field("boolean"),
+    "banned": Field("boolean"),
+    "locked": Field("boolean"),
 }
 UPDATE: Fields = {
     **_SHARED,
@@ -124,6 +127,11 @@ def apply(wanted: Mapping[str, Any], record: Record, now_ms: int) -> None:
             if all(entry["id"] != wanted[name] for entry in record[entries]):
                 raise not_found("identification", wanted[name])
             record[name] = wanted[name]
+
+
+def cleared(body: Any) -> Record:
+    """The names and ids that a change empties: null is a value for those that the document calls nullable."""
+    return {name: None for name in _CLEARABLE if isinstance(body, dict) and name in body and body[name] is None}
 
 
 def add_identifications(wanted: Mapping[str, Any], record: Record, new_id: Callable[[], str]) -> None:

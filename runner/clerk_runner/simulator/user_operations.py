@@ -11,7 +11,7 @@ from .listing import bare
 from .metadata import merged, replaced
 from .routes import Handler
 from .shelf import Record
-from .user_fields import CREATE, METADATA, UPDATE, add_identifications, apply, check_unique
+from .user_fields import CREATE, METADATA, UPDATE, add_identifications, apply, check_unique, cleared
 from .user_records import user_record
 from .users import Users, identifiers
 
@@ -56,6 +56,7 @@ class UserOperations:
         record = user_record("", call.now_ms)
         apply(wanted, record, call.now_ms)
         add_identifications(wanted, record, self._new_identification)
+        record.update({name: True for name in ("banned", "locked") if wanted.get(name)})
         check_unique(self._users, list(identifiers(record)), None)
         number = shelf.take_number()
         record["id"] = shelf.ids.make(number)
@@ -67,6 +68,7 @@ class UserOperations:
         fields = UPDATE if call.version >= _METADATA_APART else {**UPDATE, **METADATA}
         wanted = read_object(call.json(), fields)
         record = self._users.shelf.record(number)
+        record.update(cleared(call.json()))
         apply(wanted, record, call.now_ms)
         check_unique(self._users, list(identifiers(record)), number)
         return self._write(call, "UpdateUser", number, record)

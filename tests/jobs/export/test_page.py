@@ -25,7 +25,7 @@ def test_rows_come_out_as_they_went_in(rows: list[object], indent: int | None, a
     body = json.dumps(objects, indent=indent, ensure_ascii=ascii_only).encode()
     page = parse_page(body, ListShape.ARRAY)
     assert isinstance(page, Page)
-    lines = [bytes(as_line(raw)) for raw in page.raws]
+    lines = page.split()
     assert all(b"\n" not in line for line in lines)
     assert [json.loads(line) for line in lines] == objects
     if indent is None:

@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from clerk_limits.ledger.book import NAMES_S, Answer, Ask, Book, Moment, Return
+from clerk_limits.ledger.book import NAMES_S, Book
+from clerk_limits.ledger.terms import Answer, Ask, Moment, Return
 
 PERIOD_S = 10.0
 GUARD_S = 0.02

@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 from clerk_limits.clock import run_virtual
 from clerk_limits.gate import GateOptions
 from clerk_limits.ledger import Lender
-from clerk_limits.ledger.book import Book, Moment
+from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.leased import LeasedWindow, _Leased
+from clerk_limits.ledger.terms import Moment
 from clerk_limits.window import Slot
 from clerk_testing.machine import Machine
 from clerk_testing.virtual import Arrivals, CallEnd, CallScript, fullest_fixed_window, fullest_window

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from clerk_limits.ledger import LedgerDamagedError, LedgerError, LedgerLockedError, LedgerVersionError, storage
-from clerk_limits.ledger.book import Ask, Book, Moment, Return
+from clerk_limits.ledger.book import Book
+from clerk_limits.ledger.terms import Ask, Moment, Return
 
 SHORT_S = 10.0
 WISH = Ask("instance", "", 1, 10, 0, 10, 107.0, SHORT_S)

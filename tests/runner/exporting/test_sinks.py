@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -21,7 +21,7 @@ from clerk_jobs.export.columns import Column, default_columns
 from clerk_jobs.export.form import Form, Format
 from clerk_jobs.export.lists import find_list
 from clerk_runner.errors import UsageError
-from clerk_runner.exporting.sinks import choosing, open_sink
+from clerk_runner.exporting.sinks import Packed, choosing, open_sink
 from clerk_runner.exporting.sinks.columnar import GROUP
 
 COLUMNS = (
@@ -52,7 +52,7 @@ def written(path: Path, form: Form, rows: list[bytes], piece: int) -> bytes:
     handle = os.open(path, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     data = b"".join(row + b"\n" for row in rows)
     try:
-        sink = open_sink(form, handle, path)
+        sink = open_sink(form, Packed(handle, form.packing), path)
         for start in range(0, len(data), piece):
             sink.take(data[start : start + piece])
         sink.finish()
@@ -111,7 +111,7 @@ def test_sqlite_is_typed_and_indexed(tmp_path: Path) -> None:
 def test_parquet_is_typed_and_says_what_did_not_fit(tmp_path: Path) -> None:
     path = tmp_path / "a"
     handle = os.open(path, os.O_CREAT | os.O_WRONLY, 0o600)
-    sink = open_sink(Form("parquet", columns=COLUMNS), handle, path)
+    sink = open_sink(Form("parquet", columns=COLUMNS), Packed(handle, None), path)
     sink.take(b"".join(row + b"\n" for row in ROWS))
     sink.finish()
     os.close(handle)
@@ -167,6 +167,7 @@ values = st.recursive(
 
 @settings(max_examples=100, deadline=None)
 @given(rows=st.lists(st.dictionaries(st.sampled_from([each.path for each in COLUMNS]), values), max_size=5))
+@example(rows=[{"id": "\r"}, {"id": "a\rb"}, {"id": "a\r\nb", "email": "\n"}])
 def test_any_json_finds_a_place_in_every_format(tmp_path_factory: pytest.TempPathFactory, rows: list[Any]) -> None:
     folder = tmp_path_factory.mktemp("sinks")
     lines = [json.dumps(row, ensure_ascii=True).encode() for row in rows]

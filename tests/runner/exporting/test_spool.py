@@ -18,8 +18,8 @@ from clerk_runner.exporting.spool import Extent, Spool, in_order
 
 
 def page_of(rows: list[tuple[int, int]]) -> Page:
-    raws = [msgspec.Raw(b'{"id":"u%d","created_at":%d}' % (number, time)) for time, number in rows]
-    return Page([f"u{number}" for _, number in rows], [time for time, _ in rows], raws)
+    lines = b"".join(b'{"id":"u%d","created_at":%d}\n' % (number, time) for time, number in rows)
+    return Page([f"u{number}" for _, number in rows], [time for time, _ in rows], lines)
 
 
 async def spooled(path: Path, pages: list[list[tuple[int, int]]]) -> tuple[list[Extent], bytes]:

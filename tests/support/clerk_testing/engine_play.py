@@ -24,7 +24,7 @@ from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.exchange import Exchange
 from clerk_runner.journal import Journal, OpenItem, SourceRow
 from clerk_runner.logs import silent_log
-from clerk_runner.writer import SqliteWriter, _answer, _Order
+from clerk_runner.writer import SqliteWriter, _answer, _Order, _Result
 from clerk_testing.model import ModelClerk
 
 __all__ = ["START_S", "Ending", "InlineWriter", "Play", "ScriptedClient", "address"]
@@ -66,9 +66,9 @@ class InlineWriter(SqliteWriter):
         try:
             (result,) = self._commit([order])
         except sqlite3.Error as error:
-            _answer(order, error=error)
+            _answer([order], [_Result(error=error)])
         else:
-            _answer(order, result=result)
+            _answer([order], [_Result(result)])
         return future
 
     def close(self) -> None:

@@ -18,9 +18,9 @@ from clerk_limits.clock import VirtualClock
 from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
 from clerk_limits.ledger import Lender, LenderOptions
-from clerk_limits.ledger.book import Return
 from clerk_limits.ledger.desk import LedgerDesk
 from clerk_limits.ledger.leased import Desk, LeasedWindow
+from clerk_limits.ledger.terms import Return
 from clerk_testing.virtual import Arrivals, CallScript, play
 
 __all__ = ["START_S", "Machine", "Process"]

@@ -63,7 +63,11 @@ def show_success(operation: Operation, call: Call, reply: Reply, *, quiet: bool)
 
 def _write_answer(operation: Operation, value: Json) -> None:
     try:
-        write_json(value)
+        if isinstance(value, str) and (operation.success is None or operation.success.schema is None):
+            # A page, by contract; what commands a terminal is written out as text.
+            click.echo(plain(value, keep="\n\t"))
+        else:
+            write_json(value)
     except BrokenPipeError:
         raise  # whoever read had enough
     except OSError as error:

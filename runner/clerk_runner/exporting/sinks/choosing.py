@@ -33,17 +33,17 @@ def require_extra(form: Form) -> None:
             )
 
 
-def open_sink(form: Form, handle: int, path: Path) -> Sink:
+def open_sink(form: Form, out: Packed, path: Path) -> Sink:
     """The sink that writes a form.
 
     Args:
-        handle: an open descriptor for the forms that stream.
+        out: takes the bytes of the forms that stream.
         path: the same file for those that do not.
     """
     if form.format == "jsonl":
-        return JsonLines(Packed(handle, form.packing))
+        return JsonLines(out)
     if form.format == "csv":
-        return CommaSeparated(Packed(handle, form.packing), form)
+        return CommaSeparated(out, form)
     if form.format == "sqlite":
         return Database(path, form)
     from clerk_runner.exporting.sinks.columnar import Columnar  # noqa: PLC0415  an extra, and heavy

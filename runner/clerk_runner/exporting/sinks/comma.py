@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ import msgspec
 
 from clerk_jobs.export.columns import Column, raw_cells
 from clerk_jobs.export.form import Form
+from clerk_runner.comma_lines import comma_writer
 from clerk_runner.exporting.sinks.packing import Packed
 from clerk_runner.exporting.sinks.sink import Lines
 
@@ -50,7 +50,7 @@ class CommaSeparated:
 
     def _write(self, rows: list[list[str]]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
+        comma_writer(text).writerows(rows)
         self._out.write(text.getvalue().encode())
 
     def _row(self, line: bytes) -> list[str]:

@@ -1,7 +1,8 @@
-"""Compression on the way to a file descriptor; the same bytes are packed to the same bytes."""
+"""Compression and a digest on the way to a file descriptor; the same bytes are packed to the same bytes."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zlib
 from typing import Protocol
@@ -25,12 +26,18 @@ class Packed:
 
     Args:
         handle: an open descriptor, which stays the caller's.
+
+    Attributes:
+        size: bytes that were written.
+        sha256: their digest, taken on the way: who reads a large file again for it pays for every byte twice.
     """
 
     def __init__(self, handle: int, packing: Packing | None) -> None:
         """Write nothing yet."""
         self._handle = handle
         self._packer = _packer(packing)
+        self.size = 0
+        self.sha256 = hashlib.sha256()
 
     def write(self, data: bytes) -> None:
         """Write the next bytes."""
@@ -42,6 +49,8 @@ class Packed:
             self._put(self._packer.flush())
 
     def _put(self, data: bytes) -> None:
+        self.sha256.update(data)
+        self.size += len(data)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(self._handle, rest) :]

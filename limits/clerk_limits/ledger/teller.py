@@ -1,0 +1,152 @@
+"""The teller: what one ask gets of a window, within a transaction that holds the whole ledger still.
+
+**Fair.** Who does not get what it asks for holds a ticket; nobody takes what an earlier living ticket needs.
+Each process keeps within its own share, all together within the largest share that anybody at work asks for.
+"""
+
+import math
+import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from clerk_limits.aimd import WHOLE, Shrunk, factor_at
+from clerk_limits.ledger.terms import Answer, Ask, Moment
+
+__all__ = ["Asker", "Teller"]
+
+TICKET_S = 1.0
+"""A ticket lives for so long after its holder asked last, before `speed`."""
+CAP_S = 15.0
+"""So long after it asked last, a process counts among those at work, before `speed`."""
+
+
+class Asker(NamedTuple):
+    """Who asks, and of which file.
+
+    Attributes:
+        holder: Its number in this file.
+        boot: The machine's present run.
+        durable: Whether the file counts by the wall clock too.
+        speed: Divides the durations of ours.
+    """
+
+    holder: int
+    boot: str
+    durable: bool
+    speed: float
+
+
+class Teller:
+    """Answers asks in one transaction.
+
+    Args:
+        shares: What 429s have left of each window.
+        closed_s: Seconds for which nothing may be granted.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        now: Moment,
+        whose: Asker,
+        *,
+        shares: Mapping[str, Shrunk],
+        closed_s: float,
+    ) -> None:
+        self._connection = connection
+        self._now = now
+        self._whose = whose
+        self._shares = shares
+        self._closed_s = closed_s
+
+    def answer(self, ask: Ask) -> Answer:
+        """Lease what is free beside what earlier tickets need; else hold a ticket."""
+        used, own, foreign = self._out(ask)
+        self._join(ask)
+        factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
+        own_room = _part(ask.allowed, factor) - own
+        room = min(own_room, _part(self._cap(ask), factor) - used) - ask.spare
+        granted = min(ask.most, room - self._needed_before(ask))
+        if self._closed_s > 0 or granted < ask.least:
+            # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
+            claims = own_room > 0 and room + ask.spare < ask.least
+            self._queue(ask, wanted=min(ask.most, own_room) if claims else 0)
+            wait_s = self._wait_s(ask, ask.least - room)
+            later = self._closed_s if wait_s is None and self._closed_s > 0 else wait_s
+            return Answer(0, 0, used, None if later is None else max(later, self._closed_s), foreign)
+        whose = (ask.scope, ask.subject, self._whose.holder)
+        self._connection.execute("DELETE FROM ticket WHERE scope = ? AND subject = ? AND holder = ?", whose)
+        lease = self._connection.execute(
+            "INSERT INTO lease (scope, subject, holder, amount, open, boot, until_steady, until_wall, hold_s) "
+            "VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
+            (
+                *whose, granted, self._whose.boot,
+                self._now.steady_s + ask.hold_s, self._now.wall_s + ask.hold_s, ask.hold_s,
+            ),
+        ).lastrowid  # fmt: skip
+        assert lease is not None
+        return Answer(lease, granted, used + granted, 0.0, foreign)
+
+    def left_s(self, until_steady: float, until_wall: float, boot: str) -> float:
+        """Seconds until a moment that some run of the machine wrote down: the later one of both clocks."""
+        steady_s = until_steady - self._now.steady_s if boot == self._whose.boot else 0.0
+        return max(steady_s, until_wall - self._now.wall_s if self._whose.durable else 0.0)
+
+    def _out(self, ask: Ask) -> tuple[int, int, bool]:
+        """Permits that are out in all and in this process, and whether others hold unsettled ones."""
+        row = self._connection.execute(
+            "SELECT coalesce(sum(amount), 0), coalesce(sum(amount * (holder = :me)), 0), "
+            "coalesce(max(open AND holder <> :me), 0) FROM lease WHERE scope = :scope AND subject = :subject",
+            {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject},
+        ).fetchone()
+        return row[0], row[1], bool(row[2])
+
+    def _join(self, ask: Ask) -> None:
+        """Say which part of the window this process takes as its own."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)",
+            (ask.scope, self._whose.holder, ask.allowed, self._now.steady_s + CAP_S / self._whose.speed),
+        )
+
+    def _cap(self, ask: Ask) -> int:
+        row = self._connection.execute("SELECT max(allowed) FROM cap WHERE scope = ?", (ask.scope,)).fetchone()
+        return int(row[0])
+
+    def _needed_before(self, ask: Ask) -> int:
+        """Permits that earlier tickets wait for."""
+        row = self._connection.execute(
+            "SELECT coalesce(sum(amount), 0) FROM ticket WHERE scope = :scope AND subject = :subject "
+            "AND holder <> :me AND id < coalesce((SELECT id FROM ticket WHERE scope = :scope AND subject = :subject "
+            "AND holder = :me), 9223372036854775807)",
+            {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject},
+        ).fetchone()
+        return int(row[0])
+
+    def _queue(self, ask: Ask, *, wanted: int) -> None:
+        alive_until = self._now.steady_s + TICKET_S / self._whose.speed
+        self._connection.execute(
+            "INSERT INTO ticket (scope, subject, holder, amount, alive_until) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT (scope, subject, holder) DO UPDATE SET amount = excluded.amount, "
+            "alive_until = excluded.alive_until",
+            (ask.scope, ask.subject, self._whose.holder, wanted, alive_until),
+        )
+
+    def _wait_s(self, ask: Ask, missing: int) -> float | None:
+        """Seconds until so many settled permits are free again; None where open ones decide."""
+        missing = max(1, missing)
+        rows = self._connection.execute(
+            "SELECT amount, until_steady, until_wall, boot FROM lease WHERE scope = ? AND subject = ? AND NOT open "
+            "ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
+            (ask.scope, ask.subject, self._whose.durable, missing),
+        )
+        latest_s = 0.0
+        for amount, until_steady, until_wall, boot in rows:
+            latest_s = max(latest_s, self.left_s(until_steady, until_wall, boot))
+            missing -= amount
+            if missing <= 0:
+                return latest_s
+        return None
+
+
+def _part(allowed: int, factor: float) -> int:
+    return max(1, math.floor(allowed * factor))

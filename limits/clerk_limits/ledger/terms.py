@@ -1,0 +1,85 @@
+"""The words of a ledger's trades: what is asked, brought back and answered, and when."""
+
+from typing import NamedTuple
+
+from clerk_limits.aimd import Shrunk
+
+__all__ = ["Answer", "Ask", "Block", "Moment", "Return", "Trade"]
+
+
+class Moment(NamedTuple):
+    """Now, on both clocks: seconds on the machine's steady clock, and unix time."""
+
+    steady_s: float
+    wall_s: float
+
+
+class Ask(NamedTuple):
+    """What a process wants of one window.
+
+    Attributes:
+        most: Permits at most; fewer are welcome down to `least`.
+        spare: Permits that must stay free beside.
+        allowed: Of this window, by the asking process's own share.
+        hold_s: How long an unsettled permit counts: until its answer must have come, and a period beyond.
+        period_s: The window's period.
+    """
+
+    scope: str
+    subject: str
+    least: int
+    most: int
+    spare: int
+    allowed: int
+    hold_s: float
+    period_s: float
+
+
+class Return(NamedTuple):
+    """Permits of a lease that have ended.
+
+    Attributes:
+        lease: Its number; 0 for permits that were spent without one.
+        hold_s: Seconds from now for which they still count; None for what was never sent.
+        spent_s: The whole hold, of which `hold_s` is left; what a wall clock that jumps is clamped to.
+    """
+
+    lease: int
+    scope: str
+    subject: str
+    amount: int
+    hold_s: float | None
+    spent_s: float
+
+
+class Answer(NamedTuple):
+    """What became of one ask.
+
+    Attributes:
+        lease: The number of the new lease; 0 where nothing was granted.
+        granted: Permits in it.
+        used: Permits of the window that are out now, in all processes.
+        wait_s: Seconds until enough settled permits return; None where that is not known.
+        unsettled: Whether somebody holds permits that may come back at any time.
+    """
+
+    lease: int
+    granted: int
+    used: int
+    wait_s: float | None
+    unsettled: bool
+
+
+class Block(NamedTuple):
+    """An operation that a 429 closed, and for how many seconds yet."""
+
+    operation: str
+    left_s: float
+
+
+class Trade(NamedTuple):
+    """The outcome of a transaction: an answer for each ask, and what others have to tell."""
+
+    answers: list[Answer]
+    blocks: list[Block]
+    shares: dict[str, Shrunk]

@@ -1,0 +1,98 @@
+"""Doubts: items of which nobody knows whether they happened, settled by reading once their quarantine is over."""
+
+from __future__ import annotations
+
+import asyncio
+
+from clerk_jobs.call import Outcome, ReadRefused, State
+from clerk_runner.course import LONGEST_SLEEP_S, Course, Means
+from clerk_runner.journal import Doubt
+
+__all__ = ["DOUBTS_PER_ITEM", "INTENT_LIFE_S", "Doubts"]
+
+INTENT_LIFE_S = 5.0
+"""Longest time between an intent and its send, before ``speed``."""
+DOUBTS_PER_ITEM = 5
+"""How often one item may get into doubt before a person has to look at it."""
+
+
+class Doubts:
+    """Looks up what is in doubt, attempt by attempt.
+
+    **Law.** Absence at Clerk proves something only a quarantine after the attempt ended, or could still have been sent
+    where its end is not known: by the wall clock, and by our own where this process sent it.
+    """
+
+    def __init__(self, means: Means, course: Course) -> None:
+        """Start with what the journal has."""
+        self._journal = means.journal
+        self._exchange = means.exchange
+        self._clock = means.clock
+        self._work = means.work
+        self._payloads = means.payloads
+        self._options = means.options
+        self._log = means.log
+        self._course = course
+        self._monotonic_due: dict[int, float] = {}
+
+    def begin(self, attempt: int) -> None:
+        """An attempt of this process ended in doubt just now."""
+        self._monotonic_due[attempt] = self._clock.now() + self._options.quarantine_s / self._options.speed
+
+    async def run(self) -> None:
+        """Look up what is in doubt once its quarantine is over; ends when nothing can get into doubt any more."""
+        while not self._course.draining.is_set():
+            doubts = await self._journal.doubts() if self._course.counts[State.DOUBT] else []
+            if not doubts:
+                self._course.checking_at = None
+                if self._course.is_over:
+                    return
+                await self._course.wait_for_change(concerns=self._concerns)
+                continue
+            waits = {doubt.attempt: self._quarantine_left(doubt) for doubt in doubts}
+            soonest = min(waits.values())
+            self._course.checking_at = self._clock.wall() + max(soonest, 0.0)
+            if soonest > 0:
+                # In slices, so that a suspended machine or a set clock is noticed.
+                await self._course.wait_for_change(min(soonest, LONGEST_SLEEP_S))
+                continue
+            for doubt in doubts:
+                if waits[doubt.attempt] <= 0 and not self._course.draining.is_set():
+                    await self._reconcile(doubt)
+
+    def _concerns(self) -> bool:
+        course = self._course
+        return bool(course.counts[State.DOUBT]) or course.draining.is_set() or course.is_over
+
+    def _quarantine_left(self, doubt: Doubt) -> float:
+        """Seconds until absence proves something: by the wall clock and, where this process sent it, ours too."""
+        speed = self._options.speed
+        base_ms = doubt.ended_ms if doubt.ended_ms is not None else doubt.intent_ms + INTENT_LIFE_S * 1000 / speed
+        quarantine_s = self._options.quarantine_s / speed
+        # A wall clock set back must not make anybody wait longer than the quarantine itself.
+        wall_left = min(base_ms / 1000 + quarantine_s - self._clock.wall(), quarantine_s)
+        return max(wall_left, self._monotonic_due.get(doubt.attempt, 0.0) - self._clock.now())
+
+    async def _reconcile(self, doubt: Doubt) -> None:
+        items = await asyncio.to_thread(self._payloads.items, doubt.items)
+        since_ms = min([doubt.server_ms, *(item.since_ms for item in doubt.items if item.since_ms is not None)])
+        try:
+            outcomes = await self._exchange.converse(self._work.reconcile(items, since_ms))
+        except ReadRefused as error:
+            outcomes = [_unresolved(item.seq, f"it may have happened, and {error}") for item in doubt.items]
+        doubts = {item.seq: item.doubts for item in doubt.items}
+        outcomes = [
+            _unresolved(outcome.seq, f"{doubts[outcome.seq]} answers were lost")
+            if outcome.state == State.PENDING and doubts[outcome.seq] >= DOUBTS_PER_ITEM
+            else outcome
+            for outcome in outcomes
+        ]
+        await self._journal.settle(outcomes)
+        self._monotonic_due.pop(doubt.attempt, None)
+        self._course.doubts_in_row.clear()
+        self._log.info("reconciled", items=len(outcomes), found=sum(one.state == State.DONE for one in outcomes))
+        self._course.settled(doubt.items, outcomes, State.DOUBT)
+
+
+def _unresolved(seq: int, why: str) -> Outcome:
+    return Outcome(seq, State.UNRESOLVED, "unresolved", f"{why}: look at Clerk's own list before you send it again")

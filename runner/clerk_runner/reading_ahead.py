@@ -1,0 +1,69 @@
+"""Payloads of a call, read back together with those of the calls that come next.
+
+Reading one row takes a turn of a thread, which costs more than the row. What was read ahead was compared with its
+digest then; it is used for the very item that it was read for, or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from clerk_jobs.call import Item
+from clerk_runner.errors import RunnerError
+from clerk_runner.feed import Feeding
+from clerk_runner.journal import OpenItem
+from clerk_runner.work import Payloads
+
+__all__ = ["ROWS_AHEAD", "ReadAhead"]
+
+ROWS_AHEAD = 64
+"""Rows that are read together."""
+MOST_HELD = 4 * ROWS_AHEAD
+"""Rows that are held at once, however wrong the guess was which come next."""
+
+
+class ReadAhead:
+    """Payloads for the carrier.
+
+    Args:
+        payloads: reads rows back, in a thread.
+        feed: knows which items come next.
+    """
+
+    def __init__(self, payloads: Payloads, feed: Feeding) -> None:
+        """Start with nothing read."""
+        self._payloads = payloads
+        self._feed = feed
+        self._read: dict[int, tuple[OpenItem, Item]] = {}
+        self._reading = asyncio.Lock()
+
+    async def items(self, opened: Sequence[OpenItem]) -> list[Item]:
+        """The items with their payloads.
+
+        Raises:
+            StoppedError: the source changed under the run.
+        """
+        if not self._has(opened):
+            async with self._reading:
+                # Who read before this one may have read these too.
+                if not self._has(opened):
+                    await self._fetch(opened)
+        return [self._read.pop(one.seq)[1] for one in opened]
+
+    def _has(self, opened: Sequence[OpenItem]) -> bool:
+        # An item that was pending before is another one now: it may have to know more.
+        return all(one.seq in self._read and self._read[one.seq][0] is one for one in opened)
+
+    async def _fetch(self, opened: Sequence[OpenItem]) -> None:
+        ahead = self._feed.ahead(ROWS_AHEAD)
+        if len(self._read) > MOST_HELD:
+            coming = {one.seq for one in ahead}
+            self._read = {seq: known for seq, known in self._read.items() if seq in coming}
+        wanted = {one.seq: one for one in (*ahead, *opened) if one.seq not in self._read or one in opened}
+        try:
+            items = await asyncio.to_thread(self._payloads.items, tuple(wanted.values()))
+        except RunnerError:
+            # It may be one whose turn has not come: what can be sent before is sent.
+            items = await asyncio.to_thread(self._payloads.items, opened)
+        self._read.update((item.seq, (wanted[item.seq], item)) for item in items)

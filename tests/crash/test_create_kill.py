@@ -1,0 +1,84 @@
+"""kill -9 at random moments of an import, with lost answers: each user once, the mapping exact, the undo empties it."""
+
+from __future__ import annotations
+
+import csv
+import random
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from clerk_testing.commands import Workplace
+from clerk_testing.simulated import SimulatedClerk, simulated_clerk
+
+SPEED = "60"
+EXISTING = 20
+NEW = 280
+KILLS = 3
+POLL_S = 0.05
+JOB = """\
+name: import
+kind: create-users
+source: rows.csv
+external_id: "{id}"
+email_address: "{email}"
+mapping: ids.csv
+"""
+FAULTS = tuple(
+    f"--fail=POST /users:{fault}:2%"
+    for fault in ("500-before", "503-after", "429:retry=1", "drop-before-effect", "drop-after-effect", "html")
+)
+
+
+def created(clerk: SimulatedClerk) -> int:
+    return sum(map(len, clerk.effects("CreateUser").values()))
+
+
+def ids_of(clerk: SimulatedClerk) -> dict[str, str]:
+    return {user["external_id"]: user["id"] for user in clerk.perform("GET", "/users?limit=500")}
+
+
+def killed(workplace: Workplace, clerk: SimulatedClerk, draw: random.Random, *command: str) -> None:
+    """Start a command and kill it once it has created a random number of users more."""
+    target = created(clerk) + draw.randint(1, NEW // (KILLS + 2))
+    process = workplace.start(*command, measured=False)
+    while created(clerk) < target and process.poll() is None:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(POLL_S)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.crash
+def test_an_import_that_is_killed_makes_everybody_once_and_its_undo_empties_it(tmp_path: Path) -> None:
+    draw = random.Random(6)
+    options = ("--key=sk_live_killed", f"--speed={SPEED}", f"--users={EXISTING}", "--latency=0.3s", *FAULTS)
+    with simulated_clerk(*options) as clerk:
+        given = {**clerk.environment, "CLERK_BAPI_SCOPES": "write,delete", "CLERK_BATCH_SPEED": SPEED}
+        workplace = Workplace(tmp_path, given)
+        before = ids_of(clerk)
+        lines = [f"ext-{number},user{number}@example.com\n" for number in range(EXISTING)]
+        lines += [f"new-{number},new{number}@example.com\n" for number in range(NEW)]
+        draw.shuffle(lines)
+        workplace.write("rows.csv", "id,email\n" + "".join(lines))
+        workplace.write("job.yaml", JOB)
+        command = ("run", "job.yaml", "--yes", "--json")
+        for _ in range(KILLS):
+            killed(workplace, clerk, draw, *command)
+        ended = workplace.run(*command)
+        assert ended.code == 0, ended.out + ended.err
+        assert (ended.json["items"]["done"], ended.json["items"]["skipped"]) == (NEW, EXISTING)
+        assert created(clerk) == NEW
+        now = ids_of(clerk)
+        assert len(now) == EXISTING + NEW
+        with (tmp_path / "ids.csv").open(encoding="utf-8", newline="") as file:
+            header, *rows = csv.reader(file)
+        assert header == ["old_id", "new_id"]
+        assert sorted(rows) == sorted(map(list, now.items()))
+        undone = workplace.run("undo", ended.json["run"], "--yes", "--json", "--confirm-count", str(NEW))
+        assert (undone.code, undone.json["items"]["done"]) == (0, NEW), undone.out + undone.err
+        assert ids_of(clerk) == before

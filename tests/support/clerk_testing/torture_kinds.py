@@ -1,0 +1,240 @@
+"""The kinds of job that are tortured: how each is prepared, and what must be true when it has ended.
+
+A kind is one entry of `KINDS`. Its ``prepare`` writes the job and says what must be true of the simulator and of the
+files at the end; what holds for every kind (one line a row, limits, modes, whole journals) is checked by the torture.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from clerk_testing.commands import Ended, Workplace, write_people
+from clerk_testing.simulated import SimulatedClerk
+
+__all__ = ["KINDS", "Judge", "Kind", "Prepared"]
+
+Judge: TypeAlias = Callable[[Ended], None]
+"""Looks at the end of a run; an AssertionError says what is wrong."""
+
+PLANNING = ("after-intake", "before-preview")
+CALLING = ("before-intent", "after-intent", "after-send", "after-answer", "after-finish", "in-ledger")
+ENDING = ("before-reports", "before-summary", "after-summary")
+DEVELOPMENT = {"instance": 90}
+PRODUCTION = {"instance": 700, "invitation": 90, "invitation_bulk": 22}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A job that is ready to be run.
+
+    Attributes:
+        arguments: of the command that runs it, and goes on with it.
+        rows: lines of ``results.csv`` at the end; None where the kind writes none.
+        judge: what else must be true.
+    """
+
+    arguments: tuple[str, ...]
+    rows: int | None
+    judge: Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job under torture.
+
+    Attributes:
+        simulator: options of the simulator.
+        speed: of limits and quarantine, of the simulator and the job alike.
+        steps: where it can be struck, see ``fail_points``.
+        allowed: the most arrivals in a window by limit: the job's share.
+        longest_s: about how long an undisturbed run takes: random kills fall within.
+    """
+
+    simulator: tuple[str, ...]
+    speed: int
+    steps: tuple[str, ...]
+    allowed: Mapping[str, int]
+    longest_s: float
+    prepare: Callable[[Workplace, SimulatedClerk], Prepared]
+
+
+def _effects(clerk: SimulatedClerk, operation: str) -> dict[str, int]:
+    return {key: len(times) for key, times in clerk.effects(operation).items()}
+
+
+def _once(clerk: SimulatedClerk, operation: str, wanted: list[str]) -> None:
+    """An operation affected all of these, nobody else, and nobody more than once."""
+    effects = _effects(clerk, operation)
+    assert set(effects) <= set(wanted), f"nobody asked for: {sorted(set(effects) - set(wanted))}"
+    twice = sorted(key for key, count in effects.items() if count > 1)
+    assert not twice, f"more than once: {', '.join(twice)}"
+    assert set(wanted) <= set(effects), f"left out: {sorted(set(wanted) - set(effects))}"
+
+
+def _users(clerk: SimulatedClerk) -> dict[str, dict[str, Any]]:
+    return {user["id"]: user for user in clerk.perform("GET", "/users?limit=500&order_by=%2Bcreated_at")}
+
+
+def _invite(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    people = [f"person{number}@example.com" for number in range(60)]
+    place.write("job.yaml", 'name: torture\nkind: invite\nsource: people.csv\nemail: "{email}"\n')
+    # The last ones are there already: they are skipped.
+    write_people(place.folder / "people.csv", [*people, *people[:3], "invited0@example.com"])
+
+    def judge(ended: Ended) -> None:
+        _once(clerk, "CreateInvitation", people)
+        assert (ended.code, ended.json["items"]["done"]) == (0, len(people)), ended.json
+
+    return Prepared(("run", "job.yaml", "--yes", "--json"), len(people) + 4, judge)
+
+
+def _metadata(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    before = _users(clerk)
+    job = 'name: torture\nkind: metadata\ntarget: users\nsource: rows.csv\nid: "{id}"\n'
+    place.write("job.yaml", job + 'public_metadata: {plan: "{plan}", gone: null}\n')
+    plans = {user: f"p{number % 3}" for number, user in enumerate(before)}
+    place.write("rows.csv", "id,plan\n" + "".join(f"{user},{plan}\n" for user, plan in plans.items()))
+    wanted = {
+        user: {**{key: value for key, value in row["public_metadata"].items() if key != "gone"}, "plan": plans[user]}
+        for user, row in before.items()
+    }
+
+    def judge(ended: Ended) -> None:
+        differs = [user for user, row in _users(clerk).items() if row["public_metadata"] != wanted[user]]
+        assert not differs, f"not as the model says: {differs}"
+        assert set(_effects(clerk, "UpdateUserMetadata")) <= set(before)
+        assert ended.code == 0, ended.json
+
+    return Prepared(("run", "job.yaml", "--yes", "--json"), len(plans), judge)
+
+
+def _deletions(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    leavers = list(_users(clerk))[:40]
+    place.write(
+        "job.yaml", 'name: torture\nkind: operation\noperation: DeleteUser\nsource: rows.csv\npath: {user_id: "{id}"}\n'
+    )
+    place.write("rows.csv", "id\n" + "".join(f"{user}\n" for user in leavers))
+    stay = set(_users(clerk)) - set(leavers)
+
+    def judge(ended: Ended) -> None:
+        assert set(_users(clerk)) == stay, "others were deleted"
+        _once(clerk, "DeleteUser", leavers)
+        assert (ended.code, ended.json["items"]["done"]) == (0, len(leavers)), ended.json
+
+    arguments = ("run", "job.yaml", "--yes", "--json", "--admin", "--confirm-count", str(len(leavers)))
+    return Prepared(arguments, len(leavers), judge)
+
+
+def _creates(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    """Calls that happen once and cannot be looked up: what a kill left in doubt stays unresolved, and is never sent."""
+    names = [f"Team {number}" for number in range(30)]
+    job = "name: torture\nkind: operation\noperation: POST /organizations\nsource: rows.csv\n"
+    place.write("job.yaml", job + 'body: {name: "{name}"}\n')
+    place.write("rows.csv", "name\n" + "".join(f"{name}\n" for name in names))
+
+    def judge(ended: Ended) -> None:
+        answer = clerk.perform("GET", "/organizations?limit=500")
+        made = Counter(one["name"] for one in answer["data"])
+        assert set(made) <= set(names), made
+        assert set(made.values()) <= {1}, made
+        items = ended.json["items"]
+        assert items["done"] + items["unresolved"] == len(names), items
+        # Whoever is done is there; of the unresolved ones some may not be.
+        assert items["done"] <= len(made) <= items["done"] + items["unresolved"]
+        assert ended.code == (1 if items["unresolved"] else 0), ended.json
+
+    return Prepared(("run", "job.yaml", "--yes", "--json"), len(names), judge)
+
+
+def _export(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    job = "name: torture\nkind: export\nlist: users\noutput: users.jsonl\npage_size: 20\nlimits: {share: 0.9}\n"
+    whole = Workplace(place.folder / "undisturbed", place.variables)
+    for one in (whole, place):
+        one.write("job.yaml", job)
+    undisturbed = whole.run("run", "job.yaml", "--json")
+    assert undisturbed.code == 0, undisturbed.err
+    expected = (whole.folder / "users.jsonl").read_bytes()
+
+    def judge(ended: Ended) -> None:
+        assert (place.folder / "users.jsonl").read_bytes() == expected, "the export has other bytes"
+        ids = [json.loads(line)["id"] for line in expected.splitlines()]
+        assert len(set(ids)) == len(ids) == ended.json["items"]["done"] == ended.json["proof"]["rows"]
+        assert not list(place.folder.glob(".*partial"))
+        assert ended.code == 0, ended.json
+
+    return Prepared(("run", "job.yaml", "--json"), None, judge)
+
+
+KINDS = {
+    "invite": Kind(
+        simulator=(
+            "--key=sk_live_torture",
+            "--latency=20-60ms",
+            "--invitations=1",
+            "--duplicate-lag=600s",
+            "--fail=POST /invitations*:drop-after-effect:5%",
+        ),
+        speed=40,
+        steps=(*PLANNING, *CALLING, "in-reconcile", "before-settle", "after-settle", *ENDING),
+        allowed=PRODUCTION,
+        longest_s=4.0,
+        prepare=_invite,
+    ),
+    "metadata": Kind(
+        simulator=(
+            "--key=sk_live_torture",
+            "--latency=20-60ms",
+            "--users=200",
+            "--fail=PATCH *:drop-after-effect:2%",
+            "--fail=PATCH *:500-before:2%",
+        ),
+        speed=60,
+        steps=(*PLANNING, *CALLING, "before-settle", "after-settle", *ENDING),
+        allowed=PRODUCTION,
+        longest_s=2.0,
+        prepare=_metadata,
+    ),
+    "deletions": Kind(
+        simulator=(
+            "--key=sk_live_torture",
+            "--latency=20-60ms",
+            "--users=60",
+            "--fail=DELETE *:drop-after-effect:3%",
+        ),
+        speed=60,
+        steps=(*PLANNING, *CALLING, *ENDING),
+        allowed=PRODUCTION,
+        longest_s=2.0,
+        prepare=_deletions,
+    ),
+    "creates": Kind(
+        simulator=("--key=sk_live_torture", "--latency=20-60ms"),
+        speed=60,
+        steps=(*PLANNING, *CALLING, "in-reconcile", *ENDING),
+        allowed=PRODUCTION,
+        longest_s=2.0,
+        prepare=_creates,
+    ),
+    "export": Kind(
+        simulator=("--key=sk_test_torture", "--users=1500", "--user-quota=2000", "--latency=20-60ms"),
+        speed=20,
+        steps=(
+            "in-append",
+            "before-sync",
+            "before-positions",
+            "after-positions",
+            "before-output",
+            "before-rename",
+            "after-rename",
+            "in-ledger",
+        ),
+        allowed=DEVELOPMENT,
+        longest_s=3.0,
+        prepare=_export,
+    ),
+}
+"""Every kind of job. A new one is one entry more: the short torture of CI and ``make torture`` take it up."""
