@@ -133,7 +133,7 @@ class Placeholder(Template):
         if self.optional and is_empty(value):
             return DROPPED
         typed = self._typed(value)
-        if isinstance(typed, Dropped) or self._pipes is NONE:
+        if typed is DROPPED or self._pipes is NONE:
             return typed
         return self._piped(lambda: self._pipes.apply(typed))
 

@@ -8,9 +8,9 @@ is never replaced: it may be the only copy of what an earlier run destroyed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,7 @@ def require_absent(path: Path) -> None:
             code="output_exists",
             hint="put {date}, {time} or {run} into backup:, or move the file away",
         )
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(

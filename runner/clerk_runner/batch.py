@@ -33,6 +33,7 @@ from clerk_runner.parts import Part, fingerprints_of, named_rows, parts_of, plot
 from clerk_runner.planner import DEFAULT_LATENCY_S, Forecast
 from clerk_runner.preview import Known, Standing, Whole, previewed
 from clerk_runner.report import Summary
+from clerk_runner.reporting.record import open_record
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
 from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
 from clerk_runner.stepping import Around, Stepper
@@ -188,6 +189,8 @@ class _Run:
             exchange.attach(log, self._request.telemetry)
             self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
+            record = self._stepper.record = await open_record(journal)
+            exchange.attach(log, self._request.telemetry, record)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
@@ -295,6 +298,8 @@ class _Run:
             throttled=around.exchange.throttled,
             elapsed_s=self._stepper.elapsed_s,
         )
-        summary = await finish(around.folder, around.journal, self._parts, ended)
+        if self._stepper.record is not None:
+            await self._stepper.record.save(over=True)
+        summary = await finish(around.folder, around.journal, self._parts, ended, around.log)
         around.log.info("end", state=summary.state, exit=summary.exit, requests=summary.requests)
         return summary

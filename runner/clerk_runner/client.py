@@ -26,7 +26,7 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
-from clerk_runner.body import MAX_BODY, Bodies, TooLargeError
+from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
@@ -127,11 +127,13 @@ class Client:
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
     _bodies: Bodies = field(default_factory=Bodies, repr=False)
+    _date: tuple[str, int | None] = field(default=("", None), repr=False)
+    """The last ``Date`` header, and what it says: it is the same for a second."""
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={
@@ -219,17 +221,24 @@ class Client:
     def _note_date(self, header: str | None) -> None:
         if header is None:
             return
-        try:
-            parts = email.utils.parsedate_tz(header)
-            if parts is None:
-                return
-            server_s = email.utils.mktime_tz(parts)
-        except (ValueError, OverflowError):
+        if header != self._date[0]:
+            self._date = header, _seconds(header)
+        server_s = self._date[1]
+        if server_s is None:
             return
         # The header counts whole seconds: its moment lies half a second later on average.
         offset_s = server_s + 0.5 - time.time()
         if abs(offset_s) < MAX_DATE_OFFSET_S:
             self.offset_s = offset_s
+
+
+def _seconds(date: str) -> int | None:
+    """Unix time of a ``Date`` header; None where it is none."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return None if parts is None else email.utils.mktime_tz(parts)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _flaw(error: Exception) -> str:

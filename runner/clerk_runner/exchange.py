@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import orjson
 
@@ -22,7 +22,7 @@ from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageErr
 from clerk_runner.logs import Log
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
-__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Sent", "duration_words", "fatal_error", "ledger_stop"]
+__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Notes", "Sent", "duration_words", "fatal_error", "ledger_stop"]
 
 T = TypeVar("T")
 
@@ -60,6 +60,16 @@ class Sent:
     end: Literal["answered", "throttled", "not_sent", "lost"]
     reply: Reply | None = None
     reason: str = ""
+
+
+class Notes(Protocol):
+    """What is told of every permit and every request, see `clerk_runner.reporting.record`."""
+
+    def waited(self, operation: str, waited_s: float, *, granted: bool) -> None:
+        """A call has waited for its permit until now: until it came, or was not wanted any more."""
+
+    def attempted(self, status: int | str, elapsed_s: float) -> None:
+        """A request ended: with a status, or with the reason why there is none."""
 
 
 class GaveUp(StoppedError):  # noqa: N818  a way to stop
@@ -106,10 +116,11 @@ class Exchange:
         self._down_since: float | None = None
         self._log = log
         self._telemetry = NO_TELEMETRY
+        self._notes: Notes | None = None
 
-    def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY) -> None:
-        """Belong to a run from now on: its log, and whoever else is told of its requests."""
-        self._log = log
+    def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY, notes: Notes | None = None) -> None:
+        """Belong to a run from now on: its log, whoever else is told of its requests, and its notes for the report."""
+        self._log, self._notes = log, notes
         self._telemetry = telemetry
 
     async def permit(
@@ -120,10 +131,16 @@ class Exchange:
         Raises:
             StoppedError: the ledger cannot be used any more.
         """
+        asked_at, granted = self.clock.now(), False
         try:
-            return await self.gate.acquire(method, template, subject=subject, items=items, spare=spare)
+            permit = await self.gate.acquire(method, template, subject=subject, items=items, spare=spare)
+            granted = True
+            return permit
         except LedgerError as error:
             raise ledger_stop(error) from error
+        finally:
+            if self._notes is not None:
+                self._notes.waited(f"{method} {template}", self.clock.now() - asked_at, granted=granted)
 
     async def read(
         self, call: Call, *, judge: bool = True, permit: Permit | None = None, tells_429: bool = False
@@ -300,6 +317,8 @@ class Exchange:
                     self._unreachable(f"Clerk answers {reply.status} {what}", fatal=False)
                 else:
                     self._down_since, self.trouble = None, ""
+        if self._notes is not None:
+            self._notes.attempted(status, elapsed_s)
         self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
         self._telemetry.request(call, status, elapsed_s)
         return attempt

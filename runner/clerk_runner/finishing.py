@@ -18,8 +18,10 @@ from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.high_water import end_start
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
+from clerk_runner.logs import Log
 from clerk_runner.parts import Part
 from clerk_runner.report import StepItems, Summary, count_items, write_failed_file, write_results
+from clerk_runner.reporting.leaving import leave_report
 from clerk_runner.view import Progress, Tally, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
@@ -53,7 +55,7 @@ class Ended:
         return "waiting" if isinstance(self.error, LeftEarly) else "stopped"
 
 
-async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], ended: Ended) -> Summary:
+async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], ended: Ended, log: Log) -> Summary:
     """Write the reports and say how the run stands.
 
     Raises:
@@ -68,6 +70,8 @@ async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], end
     outputs = await asyncio.to_thread(_write_reports, folder, parts)
     summary = _summary(folder, parts, ended, (requests, throttled), outputs)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+    if trouble := await asyncio.to_thread(leave_report, folder, parts[0].source if len(parts) == 1 else None):
+        log.warning("report", reason=trouble)
     if ended.state == "finalizing":
         await journal.put(state="done")
     return summary

@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,6 +35,7 @@ __all__ = [
     "Summary",
     "added",
     "count_items",
+    "failed_rows",
     "outcomes_by_code",
     "row_problems",
     "write_failed",
@@ -125,11 +127,8 @@ def count_items(journal: Path, span: Span | None = None) -> Items:
     reader = open_reader(journal)
     try:
         counts: dict[str, int] = {}
-        # None of what a change of the input has moved aside is left out: it is below zero.
-        own = (-sys.maxsize, sys.maxsize) if span is None else (span.first, span.last)
-        for state, count in reader.execute(
-            "SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state", own
-        ):
+        query = "SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state"
+        for state, count in reader.execute(query, _range(span)):
             word = WORDS[State(state)]
             counts[word] = counts.get(word, 0) + count
     finally:
@@ -209,6 +208,23 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, 
         reader.close()
 
 
+def failed_rows(
+    reader: sqlite3.Connection, source: RowSource | None, limit: int
+) -> tuple[tuple[str, ...], list[tuple[int, str, str, str, str, list[str]]]]:
+    """The first failed and unresolved rows, to be shown.
+
+    Returns:
+        The input's columns, none where there is no ``source``; and (line, status, code, message, trace id, cells).
+    """
+    found = list(islice(_failed(reader), limit))
+    columns = () if source is None else tuple(source.columns) or _keys_of(found, source)[0]
+    rows = []
+    for seq, line, offset, state, code, message, _, trace in found:
+        cells = [] if source is None else _cells(source, seq, line, offset, columns)[0]
+        rows.append((max(line, 0), WORDS[State(state)], code or "", message or "", trace or "", cells))
+    return columns, rows
+
+
 def defused(text: str) -> str:
     """A text of Clerk's or ours that no spreadsheet takes for a formula.
 
@@ -219,10 +235,16 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _failed(reader: sqlite3.Connection, span: Span) -> Iterator[Any]:
+def _failed(reader: sqlite3.Connection, span: Span | None = None) -> Iterator[Any]:
+    """Failed and unresolved rows, of one step or of all."""
     states = (State.FAILED, State.UNRESOLVED, State.DOUBT, State.INTENT)
     query = f"{ROWS} WHERE item.state IN (?, ?, ?, ?) AND item.seq BETWEEN ? AND ? ORDER BY item.seq"
-    return iter(reader.execute(query, (*states, span.first, span.last)))
+    return iter(reader.execute(query, (*states, *_range(span))))
+
+
+def _range(span: Span | None) -> tuple[int, int]:
+    """The numbers of the items of a step; of all steps, also of what a changed input has moved below zero."""
+    return (-sys.maxsize, sys.maxsize) if span is None else (span.first, span.last)
 
 
 def _cells(
@@ -262,9 +284,15 @@ def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tu
 
     They are the source's and, where rows have keys of their own (JSON Lines), also those.
     """
+    keys, surplus = _keys_of(_failed(reader, span), source)
+    return tuple(dict.fromkeys((*source.columns, *keys))), surplus
+
+
+def _keys_of(rows: Iterable[Any], source: RowSource) -> tuple[tuple[str, ...], bool]:
+    """The keys that these rows have, in the order in which they are met, and whether one has surplus cells."""
     surplus = False
-    found: dict[str, None] = dict.fromkeys(source.columns)
-    for seq, line, offset, *_ in _failed(reader, span):
+    found: dict[str, None] = {}
+    for seq, line, offset, *_ in rows:
         try:
             row = source.read_at(offset, line, seq) if offset >= 0 else None
         except InputError:

@@ -37,6 +37,7 @@ from clerk_runner.meter import Meter
 from clerk_runner.named import NamedRows
 from clerk_runner.parts import Part
 from clerk_runner.planner import Forecast
+from clerk_runner.reporting.record import Record
 from clerk_runner.request import RunRequest, disk_error
 from clerk_runner.spans import Span
 from clerk_runner.view import Progress, View
@@ -86,6 +87,8 @@ class Stepper:
         self._clock = clock
         self._began = time.monotonic()
         self._listing: Listing | None = None
+        self.record: Record | None = None
+        """What the report draws of the run's course; None until the run is open."""
         self.screener: Screens | None = None
 
     @property
@@ -310,6 +313,8 @@ class Stepper:
         with unwrapped():
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self._view.follow(read), name="progress")]
+                if self.record is not None:
+                    beside.append(group.create_task(self.record.follow(read), name="record"))
                 if watch is not None:
                     beside.append(group.create_task(watch, name="watch"))
                 try:

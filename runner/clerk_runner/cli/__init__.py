@@ -6,6 +6,7 @@ goes wrong ends here: one message, one exit code, never a traceback.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -21,6 +22,8 @@ __all__ = ["cli", "main"]
 
 PROGRAM = "clerk-batch"
 COMPLETE = "_CLERK_BATCH_COMPLETE"
+COLLECT_EVERY = 20_000
+"""New objects after which the collector looks for rings among them."""
 """By which a shell asks for the words that may come next."""
 
 COMMANDS = {
@@ -29,7 +32,7 @@ COMMANDS = {
     "resume": ("clerk_runner.cli.run:resume", "Go on with an unfinished run by its id."),
     "retry": ("clerk_runner.cli.retry:retry", "Send the failed rows of a run again, as they are."),
     "undo": ("clerk_runner.cli.undo:undo", "Put back what a metadata run changed; revoke what an invitation run sent."),
-    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows."),
+    "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows, write its report."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),
     "simulate": ("clerk_runner.cli.simulate:simulate", "Run Clerk on your own machine, for rehearsals."),
@@ -109,6 +112,9 @@ def _leave_no_core() -> None:
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    # A run makes millions of objects that live as long as one call. To look for rings among them after every 700th, as
+    # Python does by itself, took 8 % of a backfill's CPU.
+    gc.set_threshold(COLLECT_EVERY)
     listen_for_interrupts()
     _leave_no_core()
     _open_closed_streams()

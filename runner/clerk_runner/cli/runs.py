@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 import click
@@ -106,6 +107,40 @@ def failed(run_id: str, code: str | None, step: str | None, only_count: bool) ->
         click.echo(number)
     elif isinstance(target, io.StringIO):
         click.echo(plain(target.getvalue(), keep="\n\t"), nl=False)
+
+
+@runs.command(
+    epilog=examples("runs report last --open", "runs report 20260102 --unmasked"),
+    short_help="Write the report of RUN as one HTML file.",
+)
+@click.argument("run_id", metavar="RUN")
+@click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
+@click.option("--unmasked", is_flag=True, help="Show the failed rows as they are, in report-unmasked.html.")
+def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
+    """Write the report of RUN as one HTML file, as it stands now, and print its path.
+
+    Requests against the limits, throughput, latencies, waits, outcomes with remedies and failed rows. The file needs no
+    other, no network and no script. It is for you alone (0600), and people's data in it is masked.
+    """
+    from clerk_jobs.errors import ClerkBatchError  # noqa: PLC0415  heavy
+    from clerk_runner.reporting.leaving import write_report  # noqa: PLC0415  heavy
+    from clerk_runner.retrying import inputs_of  # noqa: PLC0415  heavy
+
+    run = _state().find(run_id)
+    with ExitStack() as stack:
+        try:
+            inputs = stack.enter_context(inputs_of(run))
+        except (ClerkBatchError, OSError):
+            # The input changed, or is gone: what became of its rows is told all the same, without their columns.
+            inputs = []
+        # Steps have columns of their own, so their failed rows share no table.
+        path = write_report(run, inputs[0].source if len(inputs) == 1 else None, unmasked=unmasked)
+    say(str(path))
+    if opens:
+        import webbrowser  # noqa: PLC0415  only here
+
+        if not webbrowser.open(path.absolute().as_uri()):
+            say("no browser could be started; open the file yourself", err=True)
 
 
 def _state() -> Any:
