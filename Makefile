@@ -27,7 +27,7 @@ FUZZ_S   ?= 60
 TARGET   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test torture lint format types layers check package catalog bench lock audit
+.PHONY: help install demo run simulate test torture lint format types layers check package picture catalog bench lock audit
 .PHONY: test-lowest test-newest fuzz clean
 
 help: ## list the targets
@@ -91,6 +91,9 @@ package: $(DEVELOP) ## build wheel and source distribution into dist, check them
 	$(BIN)/python -m build --quiet
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/packaging/exercise.py dist
+
+picture: $(DEVELOP) ## draw the README's picture of a terminal from a real run
+	PYTHONPATH=tests/support $(BIN)/python tests/pictures/terminal.py docs/terminal.svg
 
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
