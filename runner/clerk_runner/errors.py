@@ -64,6 +64,8 @@ class RunnerError(ClerkBatchError):
         self.message = message
         self.code = code
         self.hint = hint
+        self.known: dict[str, str] = {}
+        """What is known of the run, which ``--json`` prints beside the error."""
 
 
 class UsageError(RunnerError):

@@ -1,4 +1,4 @@
-"""The table of faults and the page of promises name tests that there are."""
+"""The pages of promises name tests that there are; the table of faults is held by `test_matrix.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TABLE = ROOT / "tests" / "faults" / "README.md"
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
 
 
@@ -21,7 +20,7 @@ def functions_of(path: Path) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-@pytest.mark.parametrize("page", [TABLE, ROOT / "RELIABILITY.md", ROOT / "SECURITY.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("page", [ROOT / "RELIABILITY.md", ROOT / "SECURITY.md"], ids=lambda path: path.name)
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = NAMED.findall(page.read_text(encoding="utf-8"))
     assert len(named) >= 10
@@ -31,14 +30,6 @@ def test_every_test_that_a_page_names_exists(page: Path) -> None:
         if not (ROOT / file).is_file() or (test and test not in functions_of(ROOT / file))
     ]
     assert missing == []
-
-
-def test_every_row_of_the_table_has_a_test_or_says_why_not_and_stands_in_its_place() -> None:
-    rows = re.findall(r"(?m)^\| (\d+) \| (.*) \|$", TABLE.read_text(encoding="utf-8"))
-    numbers = [int(number) for number, _ in rows]
-    assert numbers == sorted(set(numbers))
-    for number, text in rows:
-        assert NAMED.search(text) or re.search(r"of row \d+|cannot be tested here", text), number
 
 
 def test_every_promise_has_a_test() -> None:
