@@ -98,10 +98,11 @@ picture: $(DEVELOP) ## draw the README's picture of a terminal from a real run
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
-bench: $(DEVELOP) ## run the benchmarks (half an hour) and write tests/benchmarks/RESULTS.md and EXPORTS.md
+bench: $(DEVELOP) ## run the benchmarks (half an hour) and write its results beside them
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/limits.py $(ARGS)
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/exports.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/backfills.py
 
 lock: $(SUPPLY) ## choose the newest versions within the ranges, for every Python, and write them into constraints.txt
 	$(UV) pip compile pyproject.toml --group dev --group supply --all-extras --universal --python-version 3.11 --upgrade \
