@@ -15,19 +15,25 @@ from clerk_runner.exporting.request import Surroundings
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
+from clerk_runner.reporting.record import Record
 
 __all__ = ["Opened"]
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An open run."""
+    """An open run.
+
+    Attributes:
+        record: notes for its report; None where the walk is a part of other work.
+    """
 
     around: Surroundings
     folder: RunFolder
     journal: Journal
     exchange: Exchange
     log: Log
+    record: Record | None = None
 
     @property
     def job(self) -> ExportJob:

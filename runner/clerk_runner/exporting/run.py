@@ -24,6 +24,7 @@ from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import open_log
+from clerk_runner.reporting.record import open_record
 from clerk_runner.request import disk_error
 from clerk_runner.view import View
 
@@ -135,7 +136,9 @@ class _Run:
             log.info("start", job=self._job.name, host=self._request.credentials.host)
             await prepare_tables(journal)
             facts = folder.facts()
-            opened = Opened(self._around, folder, journal, exchange, log)
+            record = await open_record(journal)
+            exchange.attach(log, self._request.telemetry, record)
+            opened = Opened(self._around, folder, journal, exchange, log, record)
             return await work_through(opened, lambda: self._target(facts.id, facts.created_ms, check=True))
         finally:
             journal.close()

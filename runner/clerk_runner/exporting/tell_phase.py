@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from clerk_runner.errors import Exit, LeftEarly, RunnerError
@@ -12,6 +14,7 @@ from clerk_runner.exporting.positions import distinct_ids, load_positions
 from clerk_runner.exporting.summary import ExportSummary, Proof
 from clerk_runner.folders import write_private
 from clerk_runner.report import Items
+from clerk_runner.reporting.leaving import leave_report
 
 __all__ = ["TellPhase"]
 
@@ -55,6 +58,10 @@ class TellPhase:
             increment=None if basis is None else told(basis, await self._changed(basis)),
         )
         write_private(self._run.folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
+        if self._run.record is not None:
+            await self._run.record.save(over=True)
+        if trouble := await asyncio.to_thread(leave_report, self._run.folder, None):
+            self._run.log.warning("report", reason=trouble)
         if done:
             await self._run.journal.put(state="done")
             self._run.spool_path.unlink(missing_ok=True)

@@ -153,6 +153,8 @@ class WalkPhase:
 
         async with asyncio.TaskGroup() as group:
             helpers: list[Coroutine[Any, Any, None]] = [self._run.around.view.follow(read)]
+            if self._run.record is not None:
+                helpers.append(self._run.record.follow(read))
             if (max_time_s := self._run.around.request.max_time_s) is not None:
                 helpers.append(_end_in_time(halt, max_time_s - self._run.around.elapsed_s))
             tasks = [group.create_task(helper) for helper in helpers]
