@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
+
+import msgspec
 
 from clerk_jobs.values import DROPPED, Dropped, Json
 
@@ -13,7 +16,8 @@ def reach(values: Mapping[str, Json], column: str) -> Json | Dropped:
     """The value of a column, or what a dotted path leads to where no column has that very name.
 
     A step is the key of an object, the place of an element from 0, or, in a list of objects that are nothing but
-    ``Name`` and ``Value`` (as AWS writes attributes), a name.
+    ``Name`` and ``Value`` (as AWS writes attributes), a name. A text that is a JSON object, as a CSV holds it, is
+    looked into like one.
 
     Returns:
         `DROPPED` where there is nothing, which null is not.
@@ -32,7 +36,20 @@ def reach(values: Mapping[str, Json], column: str) -> Json | Dropped:
     return found
 
 
+_DECODE: Final = msgspec.json.Decoder().decode
+
+
+def _decoded(text: str) -> Json | Dropped:
+    try:
+        found: Json = _DECODE(text)
+    except (msgspec.DecodeError, RecursionError):
+        return DROPPED
+    return found
+
+
 def _inside(value: Json | Dropped, step: str) -> Json | Dropped:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        value = _decoded(value)
     if isinstance(value, dict):
         return value.get(step, DROPPED)
     if not isinstance(value, list):

@@ -12,7 +12,6 @@ _MEND: Final = "mend these rows (runs failed prints them), then run the job with
 REMEDIES: Final[Mapping[str, str]] = {
     "ambiguous": "name these users by their id instead",
     "call_refused": _MEND,
-    "cannot_be_folded": "give one row for each of these subjects",
     "cast_failed": _MEND,
     "changed_meanwhile": "look at what is there now, then resume with --on-unresolved retry (overwrites it) or skip",
     "conflict": "look at what is there now; undo --force overwrites it",

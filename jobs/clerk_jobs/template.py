@@ -132,10 +132,12 @@ class Placeholder(Template):
             raise self._problem("missing_column", "is not in this row")
         if self.optional and is_empty(value):
             return DROPPED
-        value = self._typed(value)
-        return value if self._pipes is NONE else self._piped(lambda: self._pipes.apply(value))
+        typed = self._typed(value)
+        if typed is DROPPED or self._pipes is NONE:
+            return typed
+        return self._piped(lambda: self._pipes.apply(typed))
 
-    def _typed(self, value: Json) -> Json:
+    def _typed(self, value: Json) -> Json | Dropped:
         if self._cast is None:
             if reason := unsound(value):
                 raise self._problem("value_too_large", reason)

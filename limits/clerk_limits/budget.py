@@ -15,6 +15,10 @@ from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, EarlyRelea
 __all__ = ["Budget", "WindowFactory", "WindowSpec", "sliding_window"]
 
 
+STRICT = EarlyRelease()
+"""A slot's period begins with the response."""
+
+
 class WindowSpec(NamedTuple):
     """What a window is made from; all durations are seconds after `speed`.
 
@@ -191,7 +195,11 @@ class Budget:
     def _scope(self, entry: Allowance, subject: str | None) -> Scope:
         general = entry.name == LimitScope.INSTANCE.value
         spec = self.spec(entry.name, subject)
-        pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
+        # A bucket as deep as its window, refilled at the window's rate, is never empty before the window is: a subject
+        # has none, as there are as many of them as rows.
+        pacer = None
+        if subject is None:
+            pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
         make = sliding_window if entry.permits is None else self._window
         scope = Scope(entry.name, make(spec), pacer, general=general)
         scope.window.watch(lambda: self._refilled(scope))
@@ -210,7 +218,7 @@ class Budget:
             lost_hold_s=DEFAULT_LOST_HOLD_S / speed,
             quota=entry.is_quota,
             share=self.share if general else None,
-            early=self.early if general else EarlyRelease(),
+            early=self.early if general else STRICT,
         )
 
     def _subject_scope(self, limit: DocumentedLimit, subject: str, now_s: float) -> Scope:

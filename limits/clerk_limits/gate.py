@@ -374,5 +374,6 @@ class Gate:
                 scope.window.lose(slot, now_s)
             else:
                 scope.window.give_back(slot)
-                scope.pacer.give_back(slot.amount)
+                if scope.pacer is not None:
+                    scope.pacer.give_back(slot.amount)
         self._turnstile.changed(permit.taken, freed=ending is Ending.GIVEN_BACK)

@@ -49,7 +49,7 @@ class Scope(Place):
     Attributes:
         name: Of the limit.
         window: Keeps the promise.
-        pacer: Smooths the burst.
+        pacer: Smooths the burst; None where the window lets through no more than a bucket would.
         general: Whether nearly every call needs it (the instance's own window).
         claims: Lanes that wait their turn here, with the reserve that each leaves untouched.
         lanes: How many lanes refer to it; one that is referred to is never evicted.
@@ -57,7 +57,7 @@ class Scope(Place):
 
     __slots__ = ("claims", "general", "lanes", "name", "pacer", "window")
 
-    def __init__(self, name: str, window: Window, pacer: Pacer, *, general: bool) -> None:
+    def __init__(self, name: str, window: Window, pacer: Pacer | None, *, general: bool) -> None:
         super().__init__()
         self.name = name
         self.window = window
@@ -69,12 +69,16 @@ class Scope(Place):
     def next_at(self, now_s: float, amount: int, spare: int) -> float | None:
         """When window and bucket both have `amount`: `now_s`, later, or None while open permits decide."""
         window_at = self.window.next_at(now_s, amount, spare)
-        return None if window_at is None else max(window_at, self.pacer.next_at(now_s, amount))
+        if window_at is None or self.pacer is None:
+            return window_at
+        return max(window_at, self.pacer.next_at(now_s, amount))
 
     def short(self, now_s: float, amount: int, spare: int) -> tuple[bool, float | None]:
         """Whether a waiter cannot have `amount` now and, if so, when to look again (None: that will be told)."""
         window_at = self.window.next_at(now_s, amount, spare)
         if window_at is not None and window_at <= now_s:
+            if self.pacer is None:
+                return False, now_s
             paced_at = self.pacer.next_at(now_s, amount)
             return paced_at > now_s, paced_at
         return True, self.window.want(now_s, amount, spare)
@@ -82,7 +86,8 @@ class Scope(Place):
     def take(self, now_s: float, amount: int) -> Slot:
         """Take from both; the caller has seen that `next_at` is now."""
         slot = self.window.take(now_s, amount)
-        self.pacer.take(now_s, amount)
+        if self.pacer is not None:
+            self.pacer.take(now_s, amount)
         return slot
 
 

@@ -34,7 +34,7 @@ from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
 from clerk_runner.exchange import UNREACHABLE_S, Exchange, duration_words, ledger_stop
 from clerk_runner.first_read import first_charges
-from clerk_runner.folders import StateFolder, write_private
+from clerk_runner.folders import StateFolder, make_private, write_private
 from clerk_runner.history import last_request_s, recorded
 from clerk_runner.identity import NAMED_BY_KEY, identify
 from clerk_runner.journal import Journal
@@ -186,7 +186,7 @@ def _key_file(state: StateFolder, credentials: Credentials) -> Path:
 async def _asking(state: StateFolder, credentials: Credentials, clock: Clock) -> AsyncIterator[Path]:
     """Hold the lock under which it is asked whose key this is; yields the file that remembers it."""
     path = _key_file(state, credentials)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    make_private(path.parent)
     flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     handle = os.open(path.with_suffix(".lock"), flags, 0o600)
     try:
@@ -243,7 +243,7 @@ def _read(path: Path) -> _Known | None:
 
 
 def _make(folder: Path, owner: Owner) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_private(folder)
     if owner_of(folder) != owner:
         write_private(folder / "account.json", msgspec.json.encode(owner))
 

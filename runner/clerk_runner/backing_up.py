@@ -8,6 +8,7 @@ is never replaced: it may be the only copy of what an earlier run destroyed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -79,10 +80,8 @@ def require_absent(path: Path) -> None:
             code="output_exists",
             hint="put {date}, {time} or {run} into backup:, or move the file away",
         )
-    try:
+    with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        pass
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(
             f"the backup {path} cannot be written", code="output", hint="its folder must exist and be yours to write to"

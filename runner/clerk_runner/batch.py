@@ -29,6 +29,7 @@ from clerk_runner.exchange import Exchange
 from clerk_runner.finishing import Ended, engine_progress, finish, repeated
 from clerk_runner.folders import RunFacts, RunFolder, write_private
 from clerk_runner.groups import unwrapped
+from clerk_runner.high_water import begin_start, require_newest
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.kinds import SCREENERS, Kind, Screens, Surroundings, kind_of
@@ -186,6 +187,7 @@ class _Run:
         log, log_file = open_log(folder.log_path, self._request.log, run=folder.id)
         journal = Journal(folder.journal_path, durable=True)
         try:
+            await require_newest(folder, journal)
             exchange.attach(log, self._request.telemetry)
             self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
@@ -345,8 +347,7 @@ class _Run:
     async def _send(
         self, folder: RunFolder, journal: Journal, exchange: Exchange, log: Log, forecast: Forecast
     ) -> Summary:
-        await journal.put(state="running")
-        await journal.checkpoint()
+        await begin_start(folder, journal)
         left_s = self._time_left()
         counts = await journal.counts()
         engine = Engine(

@@ -9,22 +9,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 import aiohttp
 
-__all__ = ["MAX_BODY", "Bodies", "TooLargeError"]
+__all__ = ["MAX_BODY", "Bodies", "SmallSteps", "TooLargeError"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
 LARGE_BODY = 256 * 1024
 LARGE_BODIES = 24
 """Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
+STEP = 64 * 1024
+"""Bytes that a connection takes from the system at once, and so what a body that waits for its turn holds at most."""
 KEPT = 4 * 1024 * 1024
 """Bytes of the largest memory that is kept for another body."""
 
 
 class TooLargeError(ValueError):
     """A body grew beyond ``MAX_BODY``."""
+
+
+class SmallSteps(aiohttp.TCPConnector):
+    """Connections that take little from the system at once: asyncio's 256 KB add up where hundreds of walkers wait."""
+
+    async def _wrap_create_connection(self, *given: Any, **named: Any) -> tuple[asyncio.Transport, Any]:
+        # aiohttp hands its transports to nobody else before they read. Were this hook gone, only memory would be lost.
+        transport, protocol = await super()._wrap_create_connection(*given, **named)
+        if hasattr(transport, "max_size"):
+            transport.max_size = STEP
+        return transport, protocol
 
 
 class Bodies:

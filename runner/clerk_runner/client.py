@@ -26,9 +26,10 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
-from clerk_runner.body import MAX_BODY, Bodies, TooLargeError
+from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
+from clerk_runner.plain import plain
 
 __all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify", "json_or_text"]
 
@@ -126,11 +127,13 @@ class Client:
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
     _bodies: Bodies = field(default_factory=Bodies, repr=False)
+    _date: tuple[str, int | None] = field(default=("", None), repr=False)
+    """The last ``Date`` header, and what it says: it is the same for a second."""
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, limit_per_host=0),
+            connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={
@@ -196,7 +199,7 @@ class Client:
             return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
         kind = response.headers.get("Content-Type", "").lower()
         is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
-        trace_id = response.headers.get("cf-ray") or None
+        trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
         try:
             async with self._bodies.read(response) as body:
                 size = len(body)
@@ -218,17 +221,24 @@ class Client:
     def _note_date(self, header: str | None) -> None:
         if header is None:
             return
-        try:
-            parts = email.utils.parsedate_tz(header)
-            if parts is None:
-                return
-            server_s = email.utils.mktime_tz(parts)
-        except (ValueError, OverflowError):
+        if header != self._date[0]:
+            self._date = header, _seconds(header)
+        server_s = self._date[1]
+        if server_s is None:
             return
         # The header counts whole seconds: its moment lies half a second later on average.
         offset_s = server_s + 0.5 - time.time()
         if abs(offset_s) < MAX_DATE_OFFSET_S:
             self.offset_s = offset_s
+
+
+def _seconds(date: str) -> int | None:
+    """Unix time of a ``Date`` header; None where it is none."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return None if parts is None else email.utils.mktime_tz(parts)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _flaw(error: Exception) -> str:
@@ -265,18 +275,18 @@ def _reply(status: int, value: Any, trace_id: str | None) -> Reply:
     listed = value.get("errors") if isinstance(value, Mapping) else None
     problems = [_problem(one) for one in listed if isinstance(one, Mapping)] if isinstance(listed, list) else []
     if isinstance(value, Mapping) and isinstance(value.get("clerk_trace_id"), str):
-        trace_id = value["clerk_trace_id"]
+        trace_id = plain(value["clerk_trace_id"])[:MAX_CODE]
     fallback = Problem(f"http_{status}", f"Clerk answered {status}")
     return Reply(status, value, tuple(problems) or (fallback,), trace_id)
 
 
 def _problem(one: Mapping[str, Any]) -> Problem:
-    """An error for reports and logs: in one line, and without the addresses that Clerk repeats in some messages."""
+    """An error for reports and logs: one plain line, without the addresses that Clerk repeats in some messages."""
     code, meta = one.get("code"), one.get("meta")
     message = one.get("long_message") or one.get("message") or ""
     return Problem(
-        code[:MAX_CODE] if isinstance(code, str) and code else "unknown",
-        redact(" ".join(str(message).split()))[:MAX_MESSAGE],
+        plain(code)[:MAX_CODE] if isinstance(code, str) and code else "unknown",
+        plain(redact(" ".join(str(message).split())))[:MAX_MESSAGE],
         meta if isinstance(meta, Mapping) else {},
     )
 

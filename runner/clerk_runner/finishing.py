@@ -14,6 +14,7 @@ from clerk_jobs.rows import RowSource
 from clerk_runner.engine import Engine
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.folders import RunFolder, write_private
+from clerk_runner.high_water import end_start
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
 from clerk_runner.logs import Log
@@ -63,6 +64,7 @@ async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: 
     throttled = ended.throttled + (await journal.get("throttled") or 0)
     code = None if ended.error is None else ended.error.code
     await journal.put(state=ended.state, stop_code=code, requests=requests, throttled=throttled)
+    await end_start(folder, journal)
     await asyncio.to_thread(_write_reports, folder, source)
     summary = _summary(folder, ended, requests, throttled)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")

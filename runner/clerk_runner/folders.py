@@ -9,6 +9,7 @@
             run.json             what the run is: written once
             run.lock             held by the one process that works on the run; the kernel frees it
             run.db               the journal
+            run.mark             how far the run has come at least, see ``clerk_runner.high_water``
             log.jsonl  results.csv  failed.csv  summary.json
 """
 
@@ -19,6 +20,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import sqlite3
 import stat
 import time
 from collections.abc import Iterator
@@ -30,10 +32,10 @@ import msgspec
 import orjson
 
 from clerk_runner.errors import RunHeldError, UsageError
-from clerk_runner.schema import is_blank, open_reader
+from clerk_runner.schema import MARK, damaged, is_blank, open_reader
 from clerk_runner.writer import create_private
 
-__all__ = ["UNFINISHED", "RunFacts", "RunFolder", "StateFolder", "write_private"]
+__all__ = ["UNFINISHED", "RunFacts", "RunFolder", "StateFolder", "make_private", "write_private"]
 
 UNFINISHED = frozenset({"planned", "running", "waiting", "interrupted", "stopped", "finalizing"})
 
@@ -95,6 +97,7 @@ class RunFolder:
         """Name the folder; nothing is read yet."""
         self.path = path
         self.journal_path = path / "run.db"
+        self.mark_path = self.journal_path.with_suffix(MARK)
         self.log_path = path / "log.jsonl"
         self.input_copy = path / "input"
         self._lock: int | None = None
@@ -114,14 +117,22 @@ class RunFolder:
             return msgspec.json.decode((self.path / "run.json").read_bytes(), type=RunFacts)
         except (OSError, msgspec.MsgspecError) as error:
             raise UsageError(
-                f"{self.path} is no readable run folder", code="run_unreadable", hint="clerk-batch runs list"
+                f"{self.path / 'run.json'} cannot be read, or does not say what its run is",
+                code="run_unreadable",
+                hint="restore it; with the folder moved away, what its run has sent is forgotten",
             ) from error
 
     def meta(self) -> dict[str, Any]:
-        """The facts that the journal has collected, read beside its writer."""
+        """The facts that the journal has collected, read beside its writer.
+
+        Raises:
+            StoppedError: the journal is damaged.
+        """
         reader = open_reader(self.journal_path)
         try:
             return {name: orjson.loads(value) for name, value in reader.execute("SELECT name, value FROM meta")}
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise damaged(self.journal_path) from error
         finally:
             reader.close()
 
@@ -206,8 +217,7 @@ class StateFolder:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (root, self.runs, self.locks, self.ledger):
-                folder.mkdir(mode=0o700, exist_ok=True)
-                _check_private(folder)
+                make_private(folder)
         except OSError as error:
             raise UsageError(
                 f"the state folder {root} cannot be used: {error.strerror}",
@@ -248,8 +258,8 @@ class StateFolder:
         return folder
 
     def list(self) -> list[RunFolder]:
-        """All runs, oldest first."""
-        found = [path for path in self.runs.iterdir() if (path / "run.json").is_file()]
+        """All runs, oldest first; a link is no run."""
+        found = [path for path in self.runs.iterdir() if (path / "run.json").is_file() and not path.is_symlink()]
         return [RunFolder(path) for path in sorted(found)]
 
     def find(self, word: str) -> RunFolder:
@@ -267,6 +277,16 @@ class StateFolder:
             return (exact or found)[0]
         problem = f"{len(found)} runs begin with {word!r}" if found else f"there is no run {word!r}"
         raise UsageError(problem, code="run_unknown", hint="clerk-batch runs list shows all of them")
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the state where there is none, for this user alone; a link in its place is not followed.
+
+    Raises:
+        UsageError: it is no folder of this user's, or others may write into it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _check_private(folder)
 
 
 def _same_file(handle: int, path: Path) -> bool:

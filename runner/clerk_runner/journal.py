@@ -22,7 +22,7 @@ import orjson
 from clerk_jobs.call import Outcome, State
 from clerk_runner import intake
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
-from clerk_runner.schema import open_writer
+from clerk_runner.schema import damaged, open_writer
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
 
@@ -57,7 +57,10 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Any:
             row = db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-            return None if row is None else orjson.loads(row[0])
+            try:
+                return None if row is None else orjson.loads(row[0])
+            except (ValueError, TypeError) as error:
+                raise damaged(self.path) from error
 
         return await self._writer.run(work)
 

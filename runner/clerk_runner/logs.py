@@ -1,4 +1,4 @@
-"""The run's log: one JSON object a line, with nothing in it that is a secret or a person's.
+"""The run's log: one JSON object a line, in which nothing is a secret, a person's, or a command to a terminal.
 
 The events and their fields are listed in docs/observability.md, which a test holds to the code.
 """
@@ -16,6 +16,8 @@ from typing import Any, BinaryIO, Literal
 
 import orjson
 import structlog
+
+from clerk_runner.plain import plain
 
 __all__ = [
     "Echo",
@@ -138,16 +140,16 @@ def _redacted(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Muta
 
 
 def _clean(value: Any) -> Any:
-    """The value with every text in it redacted, however deep; what JSON does not know becomes such a text."""
+    """The value with every text in it redacted and plain, however deep; what JSON does not know becomes such a text."""
     match value:
         case None | bool() | int() | float():
             return value
         case Mapping():
-            return {redact(str(key)): _clean(one) for key, one in value.items()}
+            return {plain(redact(str(key))): _clean(one) for key, one in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_clean(one) for one in value]
         case _:
-            return redact(str(value))
+            return plain(redact(str(value)))
 
 
 def _dumps(event: Any, **_: Any) -> bytes:

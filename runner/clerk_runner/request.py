@@ -100,11 +100,11 @@ def check_instance(job: Job, credentials: Credentials) -> None:
 def disk_error(error: sqlite3.Error | OSError) -> StoppedError:
     """What a failing disk or database means for a run."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    gone = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
     said = "the disk is full" if full else str(error)
+    advice = "see that this file is there, and yours to read and write" if gone else "make room on the disk"
     return StoppedError(
-        f"the run's files cannot be written: {said}",
-        code="disk",
-        hint="make room on the disk, then resume the run",
+        f"the run's files cannot be read or written: {said}", code="disk", hint=f"{advice}, then resume the run"
     )
 
 

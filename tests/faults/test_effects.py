@@ -25,12 +25,14 @@ lanes: single
 RUN = ("run", "job.yaml", "--yes", "--json")
 MADE = {"id": "inv_1", "object": "invitation", "email_address": "ada@example.com", "status": "pending"}
 GOOD = answer(MADE)
+GZIP = {"Content-Encoding": "gzip"}
 OPENING = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
-def refusal(status: str, code: str, **headers: str) -> Say:
+def refusal(status: str, code: str, retry_after: str | None = None) -> Say:
     errors = [{"code": code, "message": f"no: {code}", "long_message": f"no: {code}"}]
-    return answer({"errors": errors, "clerk_trace_id": "trace_1"}, status, **headers)
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    return answer({"errors": errors, "clerk_trace_id": "trace_1"}, status, headers=headers)
 
 
 def rows(place: Workplace, *addresses: str) -> None:
@@ -94,8 +96,8 @@ def test_rows_15_to_33_what_may_have_happened_is_looked_for_and_only_then_sent_a
 HAPPENED = {
     "row 16: reset in the body": Say(OPENING + b"Content-Length: 99\r\n\r\n{", "reset"),
     "row 17: no length, and cut off": Say(OPENING + b'\r\n{"id": "inv', "close"),
-    "row 18: cut gzip": answer(gzip.compress(json.dumps(MADE).encode())[:-30], Content_Encoding="gzip"),
-    "row 18: no gzip": answer(b"plain", Content_Encoding="gzip"),
+    "row 18: cut gzip": answer(gzip.compress(json.dumps(MADE).encode())[:-30], headers=GZIP),
+    "row 18: no gzip": answer(b"plain", headers=GZIP),
     "row 34: another shape": answer([1, None, {"id": []}]),
 }
 
@@ -149,15 +151,15 @@ NONSENSE = ["soon", "-5", "nan", "", "Thu, 01 Jan 1970 00:00:00 GMT", "9" * 4000
 
 def test_row_31_a_retry_after_that_makes_no_sense_is_a_wait_of_our_own(meet: Any) -> None:
     users = "GET /v1/users"
-    place, clerk = meet({users: [*(refusal("429 Slow", "x", Retry_After=text) for text in NONSENSE), answer([])]})
+    place, clerk = meet({users: [*(refusal("429 Slow", "x", text) for text in NONSENSE), answer([])]})
     ended = place.run("api", "GET", "/users", "--max-wait", "60s")
-    assert (ended.code, ended.json, clerk.count(users)) == (0, [], len(NONSENSE) + 1), ended.err
+    assert (ended.code, ended.out, clerk.count(users)) == (0, "[]\n", len(NONSENSE) + 1), ended.err
 
 
 def test_row_31_a_block_that_is_far_away_is_left_and_remembered(meet: Any) -> None:
     """The next start does not ask before its end either."""
     users = "GET /v1/users"
-    place, clerk = meet({users: [refusal("429 Slow", "x", Retry_After="1000000000"), answer([])]})
+    place, clerk = meet({users: [refusal("429 Slow", "x", "1000000000"), answer([])]})
     for _ in range(2):
         ended = place.run("api", "GET", "/users")
         assert (ended.code, ended.out, clerk.count(users)) == (5, "", 1), ended.err

@@ -144,10 +144,10 @@ def test_one_fault(tmp_path: Path, added: str, fault: str) -> None:
         ('"a\\0b"', "3:9: source: is no path"),
         ('""', "3:9: source: is no path"),
         ("{csv: ../x}", f"3:15: source.csv: {OUTSIDE}"),
-        ("{csv: a, jsonl: b}", "3:9: source: must have either csv: or jsonl:, the path of the file"),
-        ("{delimiter: ;}", "3:9: source: must have either csv: or jsonl:, the path of the file"),
-        ("5", "3:9: source: must be a path, or a map with csv: or jsonl:"),
-        ("[a.csv]", "3:9: source: must be a path, or a map with csv: or jsonl:"),
+        ("{csv: a, jsonl: b}", "3:9: source: must have one of csv:, jsonl: and json:, the path of the file"),
+        ("{delimiter: ;}", "3:9: source: must have one of csv:, jsonl: and json:, the path of the file"),
+        ("5", "3:9: source: must be a path, or a map with csv:, jsonl: or json:"),
+        ("[a.csv]", "3:9: source: must be a path, or a map with csv:, jsonl: or json:"),
         ("{csv: a, delimiter: ;;}", "3:29: source.delimiter: must be one character"),
         ("{csv: a, delimeter: ;}", "3:18: source.delimeter: is no key here; did you mean delimiter?"),
         (
@@ -190,12 +190,12 @@ def test_a_mistyped_key_is_told_once_and_not_missed_besides(tmp_path: Path) -> N
 def test_without_a_kind_the_common_keys_are_checked(tmp_path: Path) -> None:
     assert faults(tmp_path, "kind: invites\nlimits: {share: 2}\nwhatever: 1\n") == [
         "1:1: name: is missing",
-        "1:7: kind: must be one of invite, export, metadata, operation; did you mean invite?",
+        "1:7: kind: must be one of invite, export, metadata, operation, create-users; did you mean invite?",
         "2:17: limits.share: must be a number above 0 and at most 1",
     ]
     assert faults(tmp_path, "name: a\n") == ["1:1: kind: is missing; write kind: invite"]
     assert faults(tmp_path, "name: a\nkind: [invite]\n") == [
-        "2:7: kind: must be one of invite, export, metadata, operation"
+        "2:7: kind: must be one of invite, export, metadata, operation, create-users"
     ]
     assert faults(tmp_path, "name: a\nkind: !!str invite\n") == [
         "2:7: kind: tags are not allowed; a text is written in quotes"

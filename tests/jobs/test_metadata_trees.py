@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,10 +11,10 @@ from clerk_jobs.call import State
 from clerk_jobs.metadata.screen import decode_changes, encode_changes
 from clerk_jobs.metadata.trees import (
     ABSENT,
-    FoldError,
     changes_between,
     digest_of,
     folded,
+    has_anew,
     is_exact,
     merged,
     patch_between,
@@ -23,6 +22,7 @@ from clerk_jobs.metadata.trees import (
     put,
     same,
     size_of,
+    spelled,
     value_at,
 )
 from clerk_jobs.metadata.undo import judge
@@ -51,16 +51,31 @@ def test_merging_the_same_again_changes_nothing(tree: dict[str, Any], patch: dic
 def test_a_folded_patch_does_what_both_do_in_their_order(
     tree: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
 ) -> None:
-    try:
-        both = folded(first, second)
-    except FoldError:
-        return
-    assert same(merged(tree, both), merged(merged(tree, first), second))
+    both = folded(first, second)
+    wanted = merged(merged(tree, first), second)
+    assert same(merged(tree, both), wanted)
+    # The same in words that Clerk knows, and again once it is there.
+    assert same(merged(tree, spelled(tree, both)), wanted)
+    assert same(merged(wanted, both), wanted)
+    # Whatever changes was looked at.
+    assert same(project(tree, both), project(wanted, both)) == same(tree, wanted)
 
 
-def test_an_object_after_a_removal_cannot_be_folded() -> None:
-    with pytest.raises(FoldError, match="a"):
-        folded({"a": None}, {"a": {"b": 1}})
+@given(STORED, st.lists(PATCHES, min_size=3, max_size=4))
+def test_many_rows_fold_to_what_they_do_one_after_the_other(tree: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    wanted, both = tree, rows[0]
+    for row in rows:
+        wanted = merged(wanted, row)
+    for row in rows[1:]:
+        both = folded(both, row)
+    assert same(merged(tree, both), wanted)
+    assert same(merged(tree, spelled(tree, both)), wanted)
+
+
+def test_an_object_after_a_removal_does_not_meet_what_was_there() -> None:
+    both = folded({"a": None}, {"a": {"b": 1, "gone": None}})
+    assert has_anew(both)
+    assert spelled({"a": {"old": {"x": 1}, "b": 2}}, both) == {"a": {"old": None, "b": 1}}
 
 
 @given(STORED, STORED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from clerk_jobs.values import MAX_TEXT
 DATA_FIRST = "has no header: the first line holds an e-mail address; add a first line that names the columns"
 
 
-def read(folder: Path, data: bytes | str, **dialect: str) -> list[Record]:
+def read(folder: Path, data: bytes | str, **dialect: Any) -> list[Record]:
     """Every record, read by iterating and once more by offset, backwards."""
     (folder / "people.csv").write_bytes(data.encode() if isinstance(data, str) else data)
     with open_rows(CsvSource("people.csv", **dialect), folder) as source:

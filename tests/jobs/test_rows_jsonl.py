@@ -81,4 +81,6 @@ def test_an_array_is_told_how_to_become_lines(tmp_path: Path) -> None:
     (tmp_path / "people.json").write_text('\n[\n{"a": 1}]\n')
     with pytest.raises(InputError) as caught:
         open_rows("people.json", tmp_path)
-    assert str(caught.value) == ("people.json: is a JSON array, not JSON Lines; write one object a line: jq -c '.[]'")
+    assert str(caught.value) == (
+        "people.json: is a JSON array, not JSON Lines; write source: {json: FILE}, or one object a line: jq -c '.[]'"
+    )

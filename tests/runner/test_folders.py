@@ -187,7 +187,7 @@ def test_a_folder_that_is_no_run_is_named(state: StateFolder) -> None:
     run = state.create(facts(state))
     run.release()
     (run.path / "run.json").write_text('{"id": ')
-    with pytest.raises(UsageError, match="no readable run folder"):
+    with pytest.raises(UsageError, match=r"run\.json cannot be read"):
         run.facts()
 
 

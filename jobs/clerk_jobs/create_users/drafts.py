@@ -71,7 +71,8 @@ class CreateDrafting:
                 found[STATES[name]] = said
         for name, template in self._plain:
             value = template.render(values)
-            if value is not DROPPED:
+            # Nobody is created banned or locked unless it is said, and saying no may ask for a plan that has it.
+            if value is not DROPPED and not (name in ("banned", "locked") and value is False):
                 found[name] = value.strip() if name in IDENTIFIERS and isinstance(value, str) else value
         if "password_digest" not in found:
             # Whoever has no password here has no hasher either.

@@ -87,7 +87,8 @@ def _read(
             yield from _read(kind, batch[:middle], sent, found)
             yield from _read(kind, batch[middle:], sent, found)
         else:
-            found[same_key(kind, sent[batch[0][1]])] = reply
+            for _, value in batch:
+                found[same_key(kind, sent[value])] = reply
         return
     for row in reply.rows("users"):
         if not isinstance(row, dict) or not isinstance(row.get("id"), str):

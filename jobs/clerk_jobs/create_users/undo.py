@@ -82,6 +82,10 @@ class UndoCreatesWork:
 
     joined = read
 
+    def unchanged(self, units: Sequence[Sequence[Item]]) -> list[Outcome]:  # noqa: ARG002  nothing was listed
+        """Nothing is known before it is read."""
+        return []
+
     def prepare(self, lane: Lane, items: Sequence[Item]) -> Talk[Call | list[Outcome]]:  # noqa: ARG002  there is one
         """Read the user again, right before they are deleted; values are put back right here."""
         (item,) = items

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Optional
 
 from msgspec import Meta
 
@@ -18,7 +18,7 @@ from clerk_jobs.template import Placeholder, Template
 from clerk_jobs.typed_template import TypedTemplate, boolean, integer, one_of, text
 from clerk_jobs.wording import did_you_mean
 
-__all__ = ["Mapping", "field_type", "mapping_file", "preset_values"]
+__all__ = ["Mapping", "field_type", "mapping_file", "values_of_preset"]
 
 MOST: Final = 2**31 - 1
 """Largest number of organizations; the document has no bound."""
@@ -42,7 +42,7 @@ class Mapping:
 
 def field_type(name: str, schema: Schema) -> Any:
     """The type of a job file's field, for a field of Clerk's."""
-    return Annotated[Template, _meta(name, schema)] | None
+    return Optional[Annotated[Template, _meta(name, schema)]]  # noqa: UP045  pyright knows no | of what is annotated
 
 
 def _meta(name: str, schema: Schema) -> Meta:
@@ -146,7 +146,7 @@ def _file(node: Node, path: str, reading: Reading) -> str | None:
     return value
 
 
-def preset_values() -> Meta:
+def values_of_preset() -> Meta:
     """A field that is a map of texts and numbers; `clerk_jobs.jobfile.presets` has used it by now."""
 
     def read(node: Node, path: str, reading: Reading) -> dict[str, str] | Unread:

@@ -11,7 +11,7 @@ import msgspec
 from clerk_jobs.catalog.catalog import UnknownVersionError
 from clerk_jobs.create_users.facts import IDENTIFIERS, NEVER_COMPARED, create_fields, update_fields
 from clerk_jobs.create_users.texts import SlotsTemplate
-from clerk_jobs.jobfile.create_users_fields import Mapping, field_type, mapping_file, preset_values
+from clerk_jobs.jobfile.create_users_fields import Mapping, field_type, mapping_file, values_of_preset
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.reading import Complaint, Rule
 from clerk_jobs.jobfile.sources import sources
@@ -141,7 +141,7 @@ class CreateUsersJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     source: Annotated[Source, sources()]
     preset: str | None = None
-    preset_values: Annotated[dict[str, str], preset_values()] = msgspec.field(default_factory=dict)
+    preset_values: Annotated[dict[str, str], values_of_preset()] = msgspec.field(default_factory=dict)
     on_existing: Literal["skip", "update", "fail"] = "skip"
     update_passwords: bool = False
     mapping: Annotated[Mapping, mapping_file()] | None = None

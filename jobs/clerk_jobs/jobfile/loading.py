@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from clerk_jobs.errors import Fault, JobFileError
+from clerk_jobs.jobfile.create_users_job import CreateUsersJob
 from clerk_jobs.jobfile.kinds import KINDS, OWN_KINDS
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import Broken, MapNode, Node, Place, Scalar
 from clerk_jobs.jobfile.overrides import apply_overrides
 from clerk_jobs.jobfile.parsing import parse
+from clerk_jobs.jobfile.presets import apply_preset
 from clerk_jobs.jobfile.reading import UNREAD, Reading
 from clerk_jobs.jobfile.structs import read_struct
 from clerk_jobs.wording import did_you_mean
@@ -89,6 +91,8 @@ def _read_job(root: MapNode, reading: Reading) -> object:
     given = {"folder": reading.folder}
     node = root.entries["kind"][1] if "kind" in root.entries else None
     if isinstance(node, Scalar) and isinstance(node.value, str) and node.value in kinds:
+        if issubclass(kinds[node.value], CreateUsersJob):
+            apply_preset(root, reading)
         return read_struct(kinds[node.value], root, "", reading, given)
     _note_kind(node, root.place, list(kinds)[: len(KINDS)], reading)
     # Which keys are right depends on the kind; what all kinds share can be checked nonetheless.

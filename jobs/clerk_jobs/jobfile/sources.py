@@ -9,11 +9,15 @@ from clerk_jobs.jobfile.nodes import MapNode, Node, Place, Scalar, key_path
 from clerk_jobs.jobfile.reading import UNREAD, Reading, Unread
 from clerk_jobs.jobfile.structs import read_struct
 from clerk_jobs.paths import path_problem
-from clerk_jobs.rows.source import STDIN, CsvSource, JsonlSource, Source, source_from_text
+from clerk_jobs.rows.source import STDIN, CsvSource, JsonlSource, JsonSource, Source, source_from_text
 
 __all__ = ["sources"]
 
-_FORMS: dict[str, type[CsvSource | JsonlSource]] = {"csv": CsvSource, "jsonl": JsonlSource}
+_FORMS: dict[str, type[CsvSource | JsonlSource | JsonSource]] = {
+    "csv": CsvSource,
+    "jsonl": JsonlSource,
+    "json": JsonSource,
+}
 
 
 def sources() -> Meta:
@@ -28,10 +32,10 @@ def _read(node: Node, path: str, reading: Reading) -> Source | Unread:
     if isinstance(node, Scalar) and isinstance(node.value, str):
         return _inside(source_from_text(node.value), node.place, path, reading)
     if not isinstance(node, MapNode):
-        return reading.fault(node.place, path, "must be a path, or a map with csv: or jsonl:")
+        return reading.fault(node.place, path, "must be a path, or a map with csv:, jsonl: or json:")
     forms = [name for name in _FORMS if name in node.entries]
     if len(forms) != 1:
-        return reading.fault(node.place, path, "must have either csv: or jsonl:, the path of the file")
+        return reading.fault(node.place, path, "must have one of csv:, jsonl: and json:, the path of the file")
     source = read_struct(_FORMS[forms[0]], node, path, reading, {})
     if source is UNREAD:
         return UNREAD

@@ -14,7 +14,7 @@ from clerk_jobs.errors import RowProblem
 from clerk_jobs.jobfile.metadata_job import FIELDS, MetadataJob
 from clerk_jobs.listed import row_view
 from clerk_jobs.metadata.targets import TARGETS, Matching, match_key
-from clerk_jobs.metadata.trees import FIELD_BYTES, FoldError, folded, size_of
+from clerk_jobs.metadata.trees import FIELD_BYTES, folded, size_of
 from clerk_jobs.template import Template
 
 __all__ = ["MetadataDrafting", "check_id", "wanted_of"]
@@ -92,16 +92,9 @@ def check_id(value: object, name: str) -> str:
 
 
 def wanted_of(items: Sequence[Item], *, merges: bool) -> dict[str, dict[str, Any]]:
-    """What the rows of one subject say together, in their order, by kind of metadata.
-
-    Raises:
-        FoldError: merges that no single one can stand for.
-    """
+    """What the rows of one subject say together, in their order, by kind of metadata: the last one wins."""
     wanted: dict[str, dict[str, Any]] = {}
     for item in items:
         for name, field in item.payload["fields"].items():
-            try:
-                wanted[name] = folded(wanted[name], field) if merges and name in wanted else field
-            except FoldError as error:
-                raise FoldError(f"{name}.{error}") from error
+            wanted[name] = folded(wanted[name], field) if merges and name in wanted else field
     return wanted

@@ -15,7 +15,6 @@ from clerk_jobs.metadata.trees import (
     ABSENT,
     FIELD_BYTES,
     Change,
-    FoldError,
     changes_between,
     digest_of,
     merged,
@@ -112,11 +111,7 @@ class MetadataScreening:
             return _all(unit, State.FAILED, "not_found", f"Clerk has no such {noun}")
         if len({one.subject for one in found}) > 1:
             return _all(unit, State.FAILED, "ambiguous", f"more than one {noun} has this {self._by}")
-        try:
-            wanted = wanted_of(unit, merges=self._mode == "merge")
-        except FoldError as error:
-            said = f"rows of one {noun} first overwrite {error} and then write an object there: give one row for it"
-            return _all(unit, State.FAILED, "cannot_be_folded", said)
+        wanted = wanted_of(unit, merges=self._mode == "merge")
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:

@@ -20,11 +20,12 @@ __all__ = [
     "ABSENT",
     "FIELD_BYTES",
     "Absent",
+    "Anew",
     "Change",
-    "FoldError",
     "changes_between",
     "digest_of",
     "folded",
+    "has_anew",
     "is_exact",
     "merged",
     "patch_between",
@@ -32,6 +33,7 @@ __all__ = [
     "put",
     "same",
     "size_of",
+    "spelled",
     "value_at",
 ]
 
@@ -53,8 +55,11 @@ ABSENT: Final = Absent.ABSENT
 """What stands where a key is not there; null is a value."""
 
 
-class FoldError(ValueError):
-    """Two patches in a row that no single patch can stand for."""
+class Anew(dict[str, Any]):
+    """An object in a patch that takes the place of whatever was there, as an array does.
+
+    Clerk knows no such thing: `spelled` says it in its words, once it is known what is there.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,8 @@ def merged(tree: Tree, patch: Tree) -> dict[str, Any]:
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
+        elif isinstance(value, Anew):
+            result[key] = dict(value)
         elif isinstance(value, Mapping):
             below = result.get(key)
             result[key] = merged(below if isinstance(below, Mapping) else {}, value)
@@ -94,23 +101,48 @@ def merged(tree: Tree, patch: Tree) -> dict[str, Any]:
 def folded(first: Tree, second: Tree) -> dict[str, Any]:
     """The one patch that does what two do in their order.
 
-    Raises:
-        FoldError: the first one removes or overwrites what the second one writes an object to; a single patch would
-            merge that object with the former one.
+    Where the first one removes or overwrites what the second one writes an object to, that object is `Anew`: it does
+    not meet what was there before both.
 
     Example:
         >>> folded({"a": {"b": 1}, "c": 2}, {"a": {"d": 3}, "c": None})
         {'a': {'b': 1, 'd': 3}, 'c': None}
+        >>> merged({"a": {"old": 1}}, folded({"a": None}, {"a": {"b": 1}}))
+        {'a': {'b': 1}}
     """
     result = dict(first)
     for key, value in second.items():
-        if key not in result or not isinstance(value, Mapping):
+        before = result.get(key, ABSENT)
+        if before is ABSENT or not isinstance(value, Mapping):
             result[key] = value
-        elif isinstance(result[key], Mapping):
-            result[key] = folded(result[key], value)
+        elif isinstance(before, Mapping) and not isinstance(before, Anew):
+            result[key] = folded(before, value)
         else:
-            raise FoldError(key)
+            result[key] = Anew(merged(before if isinstance(before, Anew) else {}, value))
     return result
+
+
+def has_anew(patch: Tree) -> bool:
+    """Whether a patch has something in it that depends on what is there; see `spelled`."""
+    return any(isinstance(each, Anew) or (isinstance(each, Mapping) and has_anew(each)) for each in patch.values())
+
+
+def spelled(tree: Tree, patch: Tree) -> dict[str, Any]:
+    """A patch in Clerk's words: what an object `Anew` does not keep of a tree is removed key by key.
+
+    Example:
+        >>> spelled({"a": {"b": 1, "c": 2}}, {"a": Anew({"c": 3}), "d": 4})
+        {'a': {'b': None, 'c': 3}, 'd': 4}
+    """
+    words: dict[str, Any] = {}
+    for key, value in patch.items():
+        below = tree.get(key)
+        known: Tree = below if isinstance(below, Mapping) else {}
+        if isinstance(value, Anew):
+            words[key] = patch_between(known, value)
+        else:
+            words[key] = spelled(known, value) if isinstance(value, Mapping) else value
+    return words
 
 
 def same(one: Any, other: Any) -> bool:
@@ -189,7 +221,7 @@ def project(tree: Tree, patch: Tree) -> dict[str, Any]:
     for key, value in patch.items():
         if key in tree:
             below = tree[key]
-            nested = isinstance(value, Mapping) and isinstance(below, Mapping)
+            nested = isinstance(value, Mapping) and not isinstance(value, Anew) and isinstance(below, Mapping)
             part[key] = project(below, value) if nested else below
     return part
 

@@ -10,7 +10,7 @@ from clerk_jobs.jobfile.metadata_job import MetadataJob
 from clerk_jobs.metadata.drafts import wanted_of
 from clerk_jobs.metadata.screen import Fields, MetadataScreening, after_write, refusal_of, touched
 from clerk_jobs.metadata.targets import TARGETS, Current, Mode, Target, read_current, write_call
-from clerk_jobs.metadata.trees import digest_of, patch_between, same
+from clerk_jobs.metadata.trees import digest_of, has_anew, patch_between, same, spelled
 
 __all__ = ["MetadataWork", "Writing", "reached"]
 
@@ -61,17 +61,20 @@ class MetadataWork(Writing):
     def prepare(self, lane: Lane, items: Sequence[Item]) -> Talk[Call | list[Outcome]]:  # noqa: ARG002  there is one
         """The request that carries the rows of one subject.
 
-        Memberships have no PUT: what replaces is a merge that removes the rest, made of what is there now.
+        Memberships have no PUT: what replaces is a merge that removes the rest, made of what is there now. So is what
+        overwrites a value and then writes an object in its place, row after row.
         """
         body: dict[str, Any] = self._wanted(items)
-        if self.mode == "replace" and self.target.replace is None:
+        replaces = self.mode == "replace" and self.target.replace is None
+        if replaces or (self.mode == "merge" and has_anew(body)):
             try:
                 current = yield from self.current(items)
             except ReadRefused as refused:
                 return [refusal_of(item.seq, refused.reply) for item in items]
             if isinstance(current, list):
                 return current
-            body = {name: patch_between(current.fields[name], field) for name, field in body.items()}
+            words = patch_between if replaces else spelled
+            body = {name: words(current.fields[name], field) for name, field in body.items()}
         return write_call(self.target, self.mode, self.subject(items), body, items=1)
 
     def settle(self, lane: Lane, items: Sequence[Item], reply: Reply) -> list[Outcome] | None:  # noqa: ARG002  as above

@@ -48,6 +48,10 @@ def read_header(lines: Lines, source: CsvSource) -> Header:
     try:
         dialect = _dialect(source, next((text for text in lines if text.strip("\r\n")), ""))
         lines.move(start, 0)
+        if source.columns is not None:
+            names = tuple(name.strip() for name in source.columns)
+            _check_names(names, source.name, None)
+            return Header(names, dialect, 0, start)
         reader = csv.reader(lines, delimiter=dialect.delimiter, quotechar=dialect.quotechar, strict=True)
         names = tuple(name.strip() for name in next((fields for fields in reader if fields), ()))
     except (csv.Error, RowTooLargeError) as error:
@@ -84,6 +88,10 @@ def _check(names: tuple[str, ...], lines: Lines, file: str) -> None:
     if any(_ADDRESS.fullmatch(name) for name in names):
         hint = "add a first line that names the columns"
         raise InputError(file, "has no header: the first line holds an e-mail address", line=line, hint=hint)
+    _check_names(names, file, line)
+
+
+def _check_names(names: tuple[str, ...], file: str, line: int | None) -> None:
     for place, name in enumerate(names, 1):
         if not name:
             hint = "name it, or remove the column"

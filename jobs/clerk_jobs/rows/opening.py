@@ -12,12 +12,13 @@ from typing import BinaryIO, Final
 
 from clerk_jobs.errors import InputError
 from clerk_jobs.rows.cursor import CsvCursor, Cursor, JsonlCursor
+from clerk_jobs.rows.documents import Document, DocumentCursor, find_rows
 from clerk_jobs.rows.encodings import Encoding, find_encoding
 from clerk_jobs.rows.files import InputFile, find_input
 from clerk_jobs.rows.header import Header, read_header
 from clerk_jobs.rows.lines import open_lines
 from clerk_jobs.rows.row import OWN_COLUMNS, Record, Row
-from clerk_jobs.rows.source import CsvSource, Source, source_from_text
+from clerk_jobs.rows.source import CsvSource, JsonSource, Source, source_from_text
 from clerk_jobs.wording import nearest, shown
 
 __all__ = ["RowSource", "open_rows"]
@@ -62,9 +63,16 @@ def open_rows(
         lines = open_lines(opened, encoding, file.name)
         if isinstance(source, CsvSource):
             return RowSource(file, encoding, read_header(lines, source))
+        if isinstance(source, JsonSource):
+            if encoding.codec != "utf-8":
+                raise InputError(file.name, f"is {encoding.codec}, and JSON is UTF-8", hint="save it as UTF-8")
+            document = find_rows(opened, file.name, encoding.start, source.items)
+            first_row = DocumentCursor(opened, file.name, document).read(1)
+            keys = tuple(first_row.values) if isinstance(first_row, Row) else ()
+            return RowSource(file, encoding, None, keys, document)
         first = next((part for part in lines.parts() if part.strip()), "")
         if first.lstrip().startswith("["):
-            hint = "write one object a line: jq -c '.[]'"
+            hint = "write source: {json: FILE}, or one object a line: jq -c '.[]'"
             raise InputError(file.name, "is a JSON array, not JSON Lines", hint=hint)
         lines.move(encoding.start, 0)
         row = JsonlCursor(lines, file.name).read(1)
@@ -83,7 +91,14 @@ class RowSource:
         size: of the file, in bytes.
     """
 
-    def __init__(self, file: InputFile, encoding: Encoding, header: Header | None, keys: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        file: InputFile,
+        encoding: Encoding,
+        header: Header | None,
+        keys: tuple[str, ...] = (),
+        document: Document | None = None,
+    ) -> None:
         """Made by `open_rows`."""
         names = keys if header is None else header.names
         self.name = file.name
@@ -92,6 +107,7 @@ class RowSource:
         self._file = file
         self._encoding = encoding
         self._header = header
+        self._document = document
         self._opened: BufferedReader | None = None
         self._cursor: Cursor | None = None
 
@@ -114,7 +130,13 @@ class RowSource:
             InputError: naming every column that is missing, and the nearest of those that are there. JSON Lines
                 have no header: there a key is missed row by row.
         """
-        missing = {column: key for column, key in needed.items() if column not in self.columns}
+        # "meta.name" may be a path into the column "meta".
+        known = set(self.columns)
+        missing = {
+            column: key
+            for column, key in needed.items()
+            if column not in known and ("." not in column or column.partition(".")[0] not in known)
+        }
         if self._header is None or not missing:
             return
         listed = ", ".join(f"{shown(column)} (for {key})" for column, key in missing.items())
@@ -127,7 +149,7 @@ class RowSource:
         word = "column" if len(missing) == 1 else "columns"
         verb = "is" if len(missing) == 1 else "are"
         message = f"{word} {listed} {verb} not in {self.name}"
-        raise InputError(self.name, message, line=self._header.line, hint=hint)
+        raise InputError(self.name, message, line=self._header.line or None, hint=hint)
 
     def __iter__(self) -> Iterator[Record]:
         """Read every row from the first.
@@ -185,6 +207,8 @@ class RowSource:
         self.close()
 
     def _new_cursor(self, opened: BufferedReader) -> Cursor:
+        if self._document is not None:
+            return DocumentCursor(opened, self.name, self._document)
         lines = open_lines(opened, self._encoding, self.name)
         if self._header is None:
             return JsonlCursor(lines, self.name)

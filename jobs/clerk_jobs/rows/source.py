@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
 from clerk_jobs.rows.encodings import encoding_problem
 
-__all__ = ["STDIN", "CsvSource", "JsonlSource", "Source", "source_from_text"]
+__all__ = ["STDIN", "CsvSource", "JsonSource", "JsonlSource", "Source", "source_from_text"]
 
 STDIN: Final = "-"
 """The path that means standard input."""
@@ -20,7 +20,7 @@ _JSON_LINES = frozenset({".jsonl", ".ndjson", ".json"})
 
 
 class Source:
-    """Where rows come from: a `CsvSource` or a `JsonlSource`."""
+    """Where rows come from: a `CsvSource`, a `JsonlSource` or a `JsonSource`."""
 
     __slots__ = ()
 
@@ -39,19 +39,21 @@ class Source:
 
 
 class CsvSource(Struct, Source, frozen=True, forbid_unknown_fields=True):
-    """A CSV file with a header.
+    """A CSV file with a header, or without one where its columns are named.
 
     Attributes:
         csv: the file, relative to the job file, or ``-`` for standard input.
         delimiter: one character; unset, the one of ``, ; tab |`` that alone stands in the header, else ``,``.
         quotechar: one character.
         encoding: as Python names it; unset, UTF-8, or what a byte order mark says.
+        columns: the names of its columns, for a file that has no header.
     """
 
     csv: str
     delimiter: _Character | None = None
     quotechar: _Character = '"'
     encoding: _EncodingName | None = None
+    columns: Annotated[list[str], Meta(min_length=1)] | None = None
 
     @property
     def path(self) -> str:
@@ -76,12 +78,31 @@ class JsonlSource(Struct, Source, frozen=True, forbid_unknown_fields=True):
         return self.jsonl
 
 
+class JsonSource(Struct, Source, frozen=True, forbid_unknown_fields=True):
+    """A JSON document with an array of objects in it, in UTF-8.
+
+    Attributes:
+        json: the file, relative to the job file, or ``-`` for standard input.
+        items: where the array is, a dotted path, ``users``; unset, the document is the array.
+        encoding: JSON is UTF-8.
+    """
+
+    json: str
+    items: Annotated[str, Meta(min_length=1)] | None = None
+    encoding: Literal["utf-8"] | None = None
+
+    @property
+    def path(self) -> str:
+        """The file, relative to the job file, or ``-``."""
+        return self.json
+
+
 def source_from_text(text: str) -> CsvSource | JsonlSource:
     """Read the short form, a path alone: its ending tells the format, CSV when it tells nothing.
 
     Example:
         >>> source_from_text("people.csv")
-        CsvSource(csv='people.csv', delimiter=None, quotechar='"', encoding=None)
+        CsvSource(csv='people.csv', delimiter=None, quotechar='"', encoding=None, columns=None)
     """
     ending = PurePath(text).suffix.lower()
     if ending in _JSON_LINES:

@@ -191,10 +191,13 @@ class Book:
         settled: dict[tuple[str, str, int, float], int] = {}
         round_s = _ROUND_S / self._speed
         for one in returns:
+            slot = 0 if one.hold_s is None else math.ceil(one.hold_s / round_s)
+            # A subject's lease is for what one call takes, so it ends as a whole: its own row goes on.
+            if slot > 0 and one.subject and self._settle_whole(connection, now, one, slot * round_s):
+                continue
             if one.lease:
                 self._take_from_lease(connection, one)
-            if one.hold_s is not None and one.hold_s > 0:
-                slot = math.ceil(one.hold_s / round_s)
+            if slot > 0:
                 key = (one.scope, one.subject, slot, one.spent_s)
                 settled[key] = settled.get(key, 0) + one.amount
         connection.executemany(
@@ -208,6 +211,15 @@ class Book:
                 for (scope, subject, slot, spent_s), amount in settled.items()
             ],
         )  # fmt: skip
+
+    def _settle_whole(self, connection: sqlite3.Connection, now: Moment, one: Return, hold_s: float) -> bool:
+        """Turn an open lease into permits that return at a known time; False where it is not open, or holds more."""
+        settled = connection.execute(
+            "UPDATE lease SET open = 0, until_steady = ?, until_wall = ?, hold_s = ? "
+            "WHERE id = ? AND holder = ? AND open AND amount = ?",
+            (now.steady_s + hold_s, now.wall_s + hold_s, one.spent_s, one.lease, self._holder, one.amount),
+        )
+        return settled.rowcount == 1
 
     def _take_from_lease(self, connection: sqlite3.Connection, one: Return) -> None:
         # The numbers of a file that was made anew begin again: another's lease must not be touched.

@@ -74,6 +74,8 @@ class LeasedWindow:
         self._after_loss_s = spec.period_s + max(spec.lost_hold_s, spec.guard_s)
         self._pool: deque[list[float]] = deque()
         """(lease, permits left in it, when it ends), oldest first."""
+        self._in_hand = 0
+        """Permits in the pool."""
         self._open = 0
         self._used = 0
         self._expected_at_s = -math.inf
@@ -93,8 +95,9 @@ class LeasedWindow:
 
     def free(self, now_s: float) -> int:
         """Permits in hand."""
-        self._return_expired(now_s)
-        return sum(int(part[1]) for part in self._pool)
+        if self._in_hand and self._pool[0][2] <= now_s:
+            self._return_expired(now_s)
+        return self._in_hand
 
     def used(self, now_s: float) -> int:
         """Permits that are out in all processes, as the ledger said last."""
@@ -141,6 +144,7 @@ class LeasedWindow:
             taken = min(amount, int(part[1]))
             slot.parts.append((int(part[0]), taken))
             part[1] -= taken
+            self._in_hand -= taken
             amount -= taken
             if not part[1]:
                 self._pool.popleft()
@@ -186,6 +190,7 @@ class LeasedWindow:
         if answer.granted:
             ends_s = now_s + LEASE_S / self._speed
             self._pool.append([answer.lease, answer.granted, ends_s])
+            self._in_hand += answer.granted
             self._expected_at_s = self._ask_again_at_s = -math.inf
             self._desk.stocked(self)
         else:
@@ -206,10 +211,12 @@ class LeasedWindow:
         for lease, amount, _ in self._pool:
             self._bring(int(lease), int(amount), None, 0.0)
         self._pool.clear()
+        self._in_hand = 0
 
     def _return_expired(self, now_s: float) -> None:
         while self._pool and self._pool[0][2] <= now_s:
             lease, amount, _ = self._pool.popleft()
+            self._in_hand -= int(amount)
             self._bring(int(lease), int(amount), None, 0.0)
 
     def _end(self, slot: Slot, hold_s: float | None, spent_s: float) -> None:

@@ -7,6 +7,7 @@ Each process keeps within its own share, all together within the largest share t
 import math
 import sqlite3
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from clerk_limits.aimd import WHOLE, Shrunk, factor_at
@@ -36,6 +37,21 @@ class Asker(NamedTuple):
     speed: float
 
 
+@dataclass(slots=True)
+class _Line:
+    """What holds for every ask of one scope while a transaction lasts.
+
+    Attributes:
+        cap: The largest share that anybody at work asks for.
+        others_wait: Whether another process holds a ticket for any subject.
+        waits: Whether this one does.
+    """
+
+    cap: int
+    others_wait: bool
+    waits: bool
+
+
 class Teller:
     """Answers asks in one transaction.
 
@@ -58,24 +74,27 @@ class Teller:
         self._whose = whose
         self._shares = shares
         self._closed_s = closed_s
+        self._lines: dict[str, _Line] = {}
 
     def answer(self, ask: Ask) -> Answer:
         """Lease what is free beside what earlier tickets need; else hold a ticket."""
         used, own, foreign = self._out(ask)
-        self._join(ask)
+        line = self._lines.get(ask.scope) or self._join(ask)
         factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
         own_room = _part(ask.allowed, factor) - own
-        room = min(own_room, _part(self._cap(ask), factor) - used) - ask.spare
-        granted = min(ask.most, room - self._needed_before(ask))
+        room = min(own_room, _part(line.cap, factor) - used) - ask.spare
+        granted = min(ask.most, room - self._needed_before(ask) if line.others_wait else room)
         if self._closed_s > 0 or granted < ask.least:
             # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
             claims = own_room > 0 and room + ask.spare < ask.least
             self._queue(ask, wanted=min(ask.most, own_room) if claims else 0)
+            line.waits = True
             wait_s = self._wait_s(ask, ask.least - room)
             later = self._closed_s if wait_s is None and self._closed_s > 0 else wait_s
             return Answer(0, 0, used, None if later is None else max(later, self._closed_s), foreign)
         whose = (ask.scope, ask.subject, self._whose.holder)
-        self._connection.execute("DELETE FROM ticket WHERE scope = ? AND subject = ? AND holder = ?", whose)
+        if line.waits:
+            self._connection.execute("DELETE FROM ticket WHERE scope = ? AND subject = ? AND holder = ?", whose)
         lease = self._connection.execute(
             "INSERT INTO lease (scope, subject, holder, amount, open, boot, until_steady, until_wall, hold_s) "
             "VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
@@ -101,16 +120,19 @@ class Teller:
         ).fetchone()
         return row[0], row[1], bool(row[2])
 
-    def _join(self, ask: Ask) -> None:
-        """Say which part of the window this process takes as its own."""
+    def _join(self, ask: Ask) -> "_Line":
+        """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""
         self._connection.execute(
             "INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)",
             (ask.scope, self._whose.holder, ask.allowed, self._now.steady_s + CAP_S / self._whose.speed),
         )
-
-    def _cap(self, ask: Ask) -> int:
-        row = self._connection.execute("SELECT max(allowed) FROM cap WHERE scope = ?", (ask.scope,)).fetchone()
-        return int(row[0])
+        cap = self._connection.execute("SELECT max(allowed) FROM cap WHERE scope = ?", (ask.scope,)).fetchone()[0]
+        others_wait, waits = self._connection.execute(
+            "SELECT coalesce(max(holder <> :me), 0), coalesce(max(holder = :me), 0) FROM ticket WHERE scope = :scope",
+            {"me": self._whose.holder, "scope": ask.scope},
+        ).fetchone()
+        line = self._lines[ask.scope] = _Line(cap, bool(others_wait), bool(waits))
+        return line
 
     def _needed_before(self, ask: Ask) -> int:
         """Permits that earlier tickets wait for."""

@@ -22,9 +22,6 @@ from clerk_runner.logs import redact
 
 __all__ = ["knowing", "show_error", "unread"]
 
-WITHOUT_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
-"""How click, from 8.2 on, ends a group that was called without a command."""
-
 
 @contextmanager
 def knowing(**facts: str) -> Iterator[None]:
@@ -125,7 +122,7 @@ def _of_click(error: click.ClickException) -> dict[str, Any]:
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:
         return _fault("usage", error.format_message(), "")
-    if isinstance(error, WITHOUT_COMMAND):
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return _fault("usage", "a command is missing", context.get_help())
     return _fault("usage", error.format_message(), f"see: {context.command_path} --help")
 

@@ -7,25 +7,11 @@ import re
 
 import click
 
+from clerk_runner.plain import HIDDEN, plain
+
 __all__ = ["DURATION", "HIDDEN", "clock_time", "count", "duration", "examples", "plain", "say"]
 
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-HIDDEN = re.compile(
-    # Control characters, separators of lines, marks that turn the direction of writing, and halves of characters,
-    # which a file name may hold.
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Characters that a terminal would obey."""
-
-
-def plain(text: str, *, keep: str = "\t") -> str:
-    r"""The text without anything that a terminal would obey: control characters, bidirectional marks.
-
-    Example:
-        >>> plain("a\x1b[2Jb")
-        'a\\x1b[2Jb'
-    """
-    return HIDDEN.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
 def say(text: str, *, err: bool = False) -> None:

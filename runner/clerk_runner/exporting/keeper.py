@@ -1,6 +1,6 @@
 """Keeping what walks bring, and making it certain about twice a second.
 
-A kill loses what is younger than the last save, and that is asked for again.
+Between two saves the spool's tail keeps it through a kill; a machine that stops loses it, and it is asked for again.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Keeper:
     def moved(self, *walks: Slice | Part) -> None:
         """These positions have to be saved."""
         self._moved.update((walk.id, walk) for walk in walks)
+        self._store.note(walks)
 
     async def keep(self, walk: Slice | Part, page: Page, places: Sequence[int]) -> None:
         """Keep the rows at these places of a page; ends when they are written.
@@ -47,9 +48,11 @@ class Keeper:
         Raises:
             OSError: they cannot be written.
         """
-        self.moved(walk)
+        self._moved[walk.id] = walk
         if places:
             await self._store.append(walk, page, places)
+        else:
+            self._store.note([walk])
 
     async def run(self) -> None:
         """Make certain what arrived, now and then, until ``end``; never cancelled, so that a save is finished."""

@@ -50,6 +50,11 @@ class Opened:
         """Where the pages go; gone when the run is done."""
         return self.folder.path / "spool"
 
+    @property
+    def tail_path(self) -> Path:
+        """What the journal does not say yet of the spool."""
+        return self.folder.path / "spool.tail"
+
     async def basis(self) -> Basis | None:
         """What the export builds on; None where it is not incremental."""
         found = await self.journal.get("basis")

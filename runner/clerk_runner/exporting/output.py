@@ -73,9 +73,12 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
     Raises:
         UsageError: the folder cannot be written to, or there is a file that no finished run of this job wrote.
     """
-    if path.is_dir() or not _can_write(path.parent):
+    # A device or a pipe of that name would be replaced by the file, for everybody.
+    if (path.exists() and not path.is_file()) or not _can_write(path.parent):
         raise UsageError(
-            f"the output {path} cannot be written", code="output", hint="its folder must exist and be yours to write to"
+            f"the output {path} cannot be written",
+            code="output",
+            hint="it must be a file, or nothing yet, in a folder that is yours",
         )
     if force or not path.exists():
         return

@@ -21,18 +21,23 @@ from clerk_runner.journal import Journal
 from clerk_runner.schema import open_reader
 
 __all__ = [
+    "Mark",
     "Positions",
+    "Standing",
     "Totals",
     "distinct_ids",
     "forget_positions",
     "load_extents",
     "load_positions",
+    "mark_of",
     "open_parts",
     "parents_of",
     "prepare_tables",
     "ranges_by_parent",
     "save_positions",
+    "save_standing",
     "seen_of",
+    "standing_of",
     "totals_of",
 ]
 
@@ -61,6 +66,7 @@ _SLICE = (
 )
 _PART = "id, parent, created_ms, paged, offset, state, readings, kept, first_total, last_total, missing, asked"
 _EXTENT = ", ".join(Extent._fields)
+_MARK = "tail"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,20 @@ class Positions:
     pages: int
     size: int
     rows: int
+
+
+class Mark(NamedTuple):
+    """How far the journal covers the spool's tail: the name of a file, and how many of its lines."""
+
+    name: str
+    lines: int
+
+
+class Standing(NamedTuple):
+    """How walks stand, as rows of their tables; of several rows of one walk the last one counts."""
+
+    slices: list[tuple[object, ...]]
+    parts: list[tuple[object, ...]]
 
 
 class Totals(NamedTuple):
@@ -183,24 +203,43 @@ async def save_positions(
     walks: Iterable[Slice | Part],
     pages: Sequence[tuple[Extent, bytes]] = (),
     parents: Sequence[tuple[str, int, bool]] = (),
+    mark: Mark | None = None,
+) -> None:
+    """Commit what belongs together; see `save_standing`."""
+    await save_standing(journal, standing_of(walks), pages, parents, mark)
+
+
+def standing_of(walks: Iterable[Slice | Part]) -> Standing:
+    """How walks stand now."""
+    standing = Standing([], [])
+    for walk in walks:
+        if isinstance(walk, Slice):
+            standing.slices.append(_row(walk, _SLICE))
+        else:
+            standing.parts.append(_row(walk, _PART))
+    return standing
+
+
+async def save_standing(
+    journal: Journal,
+    standing: Standing,
+    pages: Sequence[tuple[Extent, bytes]] = (),
+    parents: Sequence[tuple[str, int, bool]] = (),
+    mark: Mark | None = None,
 ) -> None:
     """Commit what belongs together.
 
     Args:
-        walks: as they stand.
         pages: new ones: their extent and the digests of their ids.
         parents: new ones, each of which gets a part: its id, its creation, whether its list has pages.
+        mark: the lines of the spool's tail that say the same; None leaves the mark as it is.
     """
-    slices, parts = [], []
-    for walk in walks:
-        if isinstance(walk, Slice):
-            slices.append(_row(walk, _SLICE))
-        else:
-            parts.append(_row(walk, _PART))
 
     def work(db: sqlite3.Connection) -> None:
-        _put(db, "slice", _SLICE, slices)
-        _put(db, "part", _PART, parts)
+        _put(db, "slice", _SLICE, standing.slices)
+        _put(db, "part", _PART, standing.parts)
+        if mark is not None:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_MARK, orjson.dumps(list(mark))))
         _put(db, "extent", f"{_EXTENT}, ids", [(*extent, ids) for extent, ids in pages])
         db.executemany(
             "INSERT INTO part(parent, created_ms, paged, offset, state, readings, kept, missing, asked) "
@@ -209,6 +248,12 @@ async def save_positions(
         )
 
     await journal.read(work)
+
+
+async def mark_of(journal: Journal) -> Mark | None:
+    """The mark that was saved last."""
+    found = await journal.get(_MARK)
+    return None if found is None else Mark(*found)
 
 
 async def forget_positions(journal: Journal, **facts: object) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from operator import lt
 from pathlib import Path
@@ -24,11 +24,13 @@ import msgspec
 from clerk_jobs.export.page import Page
 from clerk_runner.errors import StoppedError
 
-__all__ = ["Extent", "Ranges", "Spool", "in_order", "rows_of"]
+__all__ = ["Extent", "Ranges", "Spool", "Work", "in_order", "rows_of"]
 
 
 Ranges: TypeAlias = Generator[tuple[int, int], None, None]
 """Places in the spool, as (offset, length), in the order of the output."""
+Work: TypeAlias = Callable[[], None]
+"""Something that the spool's thread does; an OSError ends all later work."""
 
 
 class Extent(NamedTuple):
@@ -106,10 +108,15 @@ class Spool:
         self._thread.shutdown()
         os.close(self._file)
 
-    def append(self, number: int, part: int, page: Page, places: Sequence[int]) -> tuple[Extent, asyncio.Future[None]]:
+    def append(
+        self, number: int, part: int, page: Page, places: Sequence[int], then: Callable[[Extent], Work] | None = None
+    ) -> tuple[Extent, asyncio.Future[None]]:
         """Order the rows at these places of a page to be written; the future ends when they are.
 
         The order is placed before this returns, and orders are kept: a later `sync` covers it.
+
+        Args:
+            then: called at once with the page's extent, gives what is done when the rows are written.
         """
         times, data = _in_time(page, places)
         head = _ends_after(data, bisect_right(times, times[0]))
@@ -117,9 +124,15 @@ class Spool:
         extent = Extent(number, part, times[0], times[-1], len(times), self.size, len(data), head, tail)
         self.size += len(data)
         self.waiting += len(data)
-        written = asyncio.get_running_loop().run_in_executor(self._thread, self._write, data, extent.offset)
+        work = (lambda: self._write(data, extent.offset), *(() if then is None else (then(extent),)))
+        written = asyncio.get_running_loop().run_in_executor(self._thread, self._work, work)
         written.add_done_callback(lambda _: self._written(len(data)))
         return extent, written
+
+    def order(self, work: Work) -> None:
+        """Order something to be done when all that was ordered before is written; a later `sync` tells how it ended."""
+        ordered = asyncio.get_running_loop().run_in_executor(self._thread, self._work, (work,))
+        ordered.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def sync(self) -> None:
         """Wait until everything that was ordered before is on the disk.
@@ -129,7 +142,15 @@ class Spool:
         """
         await asyncio.get_running_loop().run_in_executor(self._thread, self._check)
         # In another thread: pages go on being written while the disk takes those that were there before.
-        await asyncio.to_thread(os.fdatasync, self._file)
+        await asyncio.to_thread(self.make_certain)
+
+    def make_certain(self) -> None:
+        """Wait for the disk.
+
+        Raises:
+            OSError: it did not take what was written.
+        """
+        os.fdatasync(self._file)
 
     def read(self, offset: int, length: int) -> bytes:
         """Bytes of the file."""
@@ -138,17 +159,20 @@ class Spool:
             raise OSError(f"the spool ends before byte {offset + length}")
         return data
 
-    def _write(self, data: bytes, offset: int) -> None:
-        if self.error is not None:
-            raise self.error
+    def _work(self, works: Sequence[Work]) -> None:
+        self._check()
         try:
-            rest = memoryview(data)
-            while rest:
-                written = os.pwrite(self._file, rest, offset)
-                rest, offset = rest[written:], offset + written
+            for work in works:
+                work()
         except OSError as error:
             self.error = error
             raise
+
+    def _write(self, data: bytes, offset: int) -> None:
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self._file, rest, offset)
+            rest, offset = rest[written:], offset + written
 
     def _check(self) -> None:
         if self.error is not None:

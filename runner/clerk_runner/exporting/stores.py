@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from clerk_jobs.export.distinct import digests
@@ -10,7 +11,8 @@ from clerk_jobs.export.page import Page
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.slices import Slice
 from clerk_runner.exporting.positions import save_positions
-from clerk_runner.exporting.spool import Extent, Spool
+from clerk_runner.exporting.spool import Extent, Spool, Work
+from clerk_runner.exporting.tail import Tail
 from clerk_runner.journal import Journal
 
 __all__ = ["ParentStore", "SpoolStore", "Store"]
@@ -26,6 +28,9 @@ class Store(Protocol):
     def is_behind(self) -> bool:
         """Whether the store is slower than the pages."""
         ...
+
+    def note(self, walks: Iterable[Slice | Part]) -> None:
+        """These walks moved without a page."""
 
     async def append(self, walk: Slice | Part, page: Page, places: Sequence[int]) -> None:
         """Take the rows at these places of a page; the order is placed before anything is awaited.
@@ -46,13 +51,15 @@ class SpoolStore:
     """Pages go to the spool: they are appended, the file is synced, and only then are they journalled.
 
     Args:
+        tail: takes a line for every page and every move, so that a kill between two commits loses none of them.
         pages: how many the journal has.
     """
 
-    def __init__(self, journal: Journal, spool: Spool, pages: int) -> None:
+    def __init__(self, journal: Journal, spool: Spool, tail: Tail, pages: int) -> None:
         """Go on behind what the journal has."""
         self._journal = journal
         self._spool = spool
+        self._tail = tail
         self._pages = pages
         self._unsaved: list[tuple[Extent, bytes]] = []
 
@@ -61,9 +68,17 @@ class SpoolStore:
         """See `Store`."""
         return self._spool.waiting >= MOST_WAITING
 
+    def note(self, walks: Iterable[Slice | Part]) -> None:
+        """See `Store`."""
+        self._spool.order(partial(self._tail.write, self._tail.line(None, walks)))
+
     async def append(self, walk: Slice | Part, page: Page, places: Sequence[int]) -> None:
         """See `Store`."""
-        extent, written = self._spool.append(self._pages, walk.id, page, places)
+
+        def noted(extent: Extent) -> Work:
+            return partial(self._tail.write, self._tail.line(extent, [walk]))
+
+        extent, written = self._spool.append(self._pages, walk.id, page, places, noted)
         self._pages += 1
         self._unsaved.append((extent, digests(page.ids[place] for place in places)))
         await written
@@ -71,8 +86,9 @@ class SpoolStore:
     async def commit(self, walks: Iterable[Slice | Part]) -> None:
         """See `Store`."""
         pages, self._unsaved = self._unsaved, []
+        mark = self._tail.mark
         await self._spool.sync()
-        await save_positions(self._journal, walks, pages)
+        await save_positions(self._journal, walks, pages, mark=mark)
 
 
 class ParentStore:
@@ -89,6 +105,9 @@ class ParentStore:
         self._journal = journal
         self._paged = paged
         self._unsaved: list[tuple[str, int, bool]] = []
+
+    def note(self, walks: Iterable[Slice | Part]) -> None:
+        """See `Store`."""
 
     async def append(self, walk: Slice | Part, page: Page, places: Sequence[int]) -> None:  # noqa: ARG002  of a Store
         """See `Store`."""

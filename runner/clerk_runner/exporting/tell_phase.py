@@ -65,6 +65,7 @@ class TellPhase:
         if done:
             await self._run.journal.put(state="done")
             self._run.spool_path.unlink(missing_ok=True)
+            self._run.tail_path.unlink(missing_ok=True)
         self._run.log.info("end", state=state, exit=int(code), requests=requests)
         return summary
 

@@ -19,6 +19,7 @@ from clerk_runner.exporting.pages import Pages
 from clerk_runner.exporting.positions import Positions, forget_positions, load_positions
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.exporting.stores import ParentStore, SpoolStore
+from clerk_runner.exporting.tail import Tail, recover
 from clerk_runner.exporting.walking import Walk, WalkParts, make_walk, walk_below, walk_changes
 from clerk_runner.meter import Meter
 from clerk_runner.remaining import Pace
@@ -64,11 +65,13 @@ class WalkPhase:
 
     async def _walk_list(self, make: Callable[[WalkParts], Coroutine[Any, Any, W]]) -> tuple[W, Halt]:
         """Walk the list itself into the spool."""
+        await recover(self._run.journal, self._run.spool_path, self._run.tail_path)
         positions = await load_positions(self._run.journal)
         spool = Spool(self._run.spool_path, positions.size)
+        tail = Tail(self._run.tail_path)
         halt = Halt()
         try:
-            keeper = Keeper(SpoolStore(self._run.journal, spool, positions.pages), halt)
+            keeper = Keeper(SpoolStore(self._run.journal, spool, tail, positions.pages), halt)
             total = None if self._run.job.where else await self._run.journal.get("count_before")
             pages = self._pages(self._run.operation, self._run.job.page_size, halt)
             given = self._parts(
@@ -79,6 +82,7 @@ class WalkPhase:
             return walk, halt
         finally:
             await asyncio.to_thread(spool.close)
+            tail.close()
 
     async def _find_parents(self, operation: Operation) -> Halt:
         """Walk the list of the parents; each of them gets a part."""

@@ -121,14 +121,18 @@ class HostileClerk:
 
 
 def answer(
-    value: object, status: str = "200 OK", *, end: End = "keep", kind: str = "application/json", **headers: str
+    value: object,
+    status: str = "200 OK",
+    *,
+    end: End = "keep",
+    kind: str = "application/json",
+    headers: Mapping[str, str] | None = None,
 ) -> Say:
-    """A well-formed answer; a bytes value is the body as it is, headers are named with underscores."""
+    """A well-formed answer; a bytes value is the body as it is."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    named = {"Content-Type": kind, "Content-Length": str(len(body))}
-    named |= {name.replace("_", "-"): text for name, text in headers.items()}
+    named = {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}
     head = "".join(f"{name}: {text}\r\n" for name, text in named.items())
-    return Say(f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body, end)
+    return Say(f"HTTP/1.1 {status}\r\n{head}\r\n".encode("latin-1") + body, end)
 
 
 @contextmanager

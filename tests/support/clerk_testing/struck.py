@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +20,30 @@ from clerk_testing.commands import Ended, Workplace
 from clerk_testing.fail_points import PROGRAM, strike_at
 from clerk_testing.simulated import SimulatedClerk
 
-__all__ = ["FINAL", "SUPPORT", "check_files", "check_limits", "check_results", "results_of", "run_struck", "striking"]
+__all__ = [
+    "FINAL",
+    "SUPPORT",
+    "check_files",
+    "check_limits",
+    "check_results",
+    "let_go",
+    "paused",
+    "results_of",
+    "run_struck",
+    "striking",
+]
 
 SUPPORT = Path(__file__).parents[1]
+DEADLINE_S = 240
 FINAL = frozenset({"done", "skipped", "failed", "unresolved"})
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 def striking(workplace: Workplace, step: str, signals: str = "KILL", hit: int = 1) -> Workplace:
-    """The same workplace, whose commands are struck at a step."""
+    """The same workplace, whose commands are struck at a step; what its program has before Python stays."""
     variables = {**workplace.variables, "PYTHONPATH": str(SUPPORT), **strike_at(step, signals, hit)}
-    return Workplace(workplace.folder, variables, PROGRAM)
+    before = workplace.program[: workplace.program.index(sys.executable)]
+    return Workplace(workplace.folder, variables, (*before, *PROGRAM))
 
 
 def run_struck(workplace: Workplace, step: str, *arguments: str, signals: str = "KILL", hit: int = 1) -> Ended:
@@ -35,6 +52,27 @@ def run_struck(workplace: Workplace, step: str, *arguments: str, signals: str = 
     assert ended.code != 0, f"{step} was not reached: {ended.out}"
     assert "Traceback" not in ended.err, ended.err
     return ended
+
+
+@contextmanager
+def paused(workplace: Workplace, step: str, *arguments: str, hit: int = 1) -> Iterator[subprocess.Popen[str]]:
+    """A command that has stopped itself at a step (SIGSTOP); whatever happens, it does not outlive the block."""
+    process = striking(workplace, step, "STOP", hit).start(*arguments, measured=False)
+    try:
+        _, status = os.waitpid(process.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status), f"{step} was not reached"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def let_go(process: subprocess.Popen[str]) -> Ended:
+    """Let a paused command go on to its end."""
+    process.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=DEADLINE_S)
+    assert "Traceback" not in err, err
+    return Ended(process.returncode, out, err)
 
 
 def check_files(state: Path) -> None:
@@ -87,8 +125,3 @@ def check_results(ended: Ended, rows: int) -> dict[str, int]:
     assert {word: count for word, count in items.items() if count and word != "total"} == words
     assert items["total"] == rows
     return words
-
-
-def is_root() -> bool:
-    """Whether file modes mean nothing to this process."""
-    return os.geteuid() == 0

@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -172,7 +172,7 @@ def _judge(place: Workplace, clerk: SimulatedClerk, kind: Kind, prepared: Prepar
     return ended
 
 
-def rounds(seed: int, kinds: Sequence[str], tally: Tally, kills: int, ends_at: float) -> Iterator[Round]:
+def rounds(seed: int, kinds: Sequence[str], tally: Tally, kills: int, ends_at: float) -> Generator[Round, None, None]:
     """Rounds until so many strikes fell, or the time is over."""
     for number in itertools.count():
         if tally.strikes >= kills or time.monotonic() >= ends_at:
