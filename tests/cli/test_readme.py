@@ -19,7 +19,7 @@ import click
 import msgspec
 import pytest
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, Job, MetadataJob, load_job
+from clerk_jobs.jobfile import CreateUsersJob, ExportJob, InviteJob, Job, MetadataJob, load_job
 from clerk_jobs.jobfile.models import Errors, Limits, Reconcile
 from clerk_limits.documented import LIMITS, DocumentedLimit
 from clerk_runner.cli import COMMANDS, cli
@@ -261,6 +261,15 @@ def test_the_table_of_metadata_jobs_names_every_key_and_default() -> None:
     assert list(told) == [name for name in MetadataJob.__struct_encode_fields__ if name not in shared]
     for field in msgspec.structs.fields(MetadataJob):
         if field.name in told and field.default not in (None, (), msgspec.NODEFAULT):
+            assert told[field.name] == f"`{str(field.default).lower()}`"
+
+
+def test_the_table_of_imports_names_every_key_that_is_no_field_of_clerks() -> None:
+    told = {quoted(row[0])[0]: row[2] for row in table("key of an import", "meaning", "default")}
+    shared = {*Job.__struct_fields__, "source"}
+    assert list(told) == [name for name in CreateUsersJob.__struct_fields__ if name not in shared]
+    for field in msgspec.structs.fields(CreateUsersJob):
+        if field.name in told and field.default not in (None, msgspec.NODEFAULT):
             assert told[field.name] == f"`{str(field.default).lower()}`"
 
 

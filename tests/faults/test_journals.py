@@ -108,7 +108,7 @@ def believed(run_folder: Path, copy: Path) -> bool:
     return True
 
 
-REPEATED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+REPEATED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @REPEATED

@@ -12,7 +12,9 @@ import msgspec
 
 from clerk_jobs.export.columns import TYPES
 from clerk_jobs.jobfile.export_fields import WantedColumn
-from clerk_jobs.jobfile.kinds import KINDS
+from clerk_jobs.jobfile.kinds import KINDS, STEP_KINDS
+from clerk_jobs.jobfile.steps_job import MOST_STEPS, SHARED
+from clerk_jobs.references import STEP_NAME
 
 __all__ = ["job_schema"]
 
@@ -36,6 +38,8 @@ def job_schema() -> dict[str, Any]:
             component["required"].remove(name)
     _describe(schema, described)
     components[WantedColumn.__name__] = _column(components[WantedColumn.__name__])
+    components["StepsJob"] = _steps_schema(components)
+    schema["anyOf"].append({"$ref": "#/$defs/StepsJob"})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "clerk-batch job file",
@@ -50,6 +54,32 @@ def _column(whole: dict[str, Any]) -> dict[str, Any]:
         whole["properties"][name]["description"] = words
     short = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 1}
     return {"description": whole.pop("description"), "anyOf": [{"type": "string", "minLength": 1}, short, whole]}
+
+
+def _steps_schema(components: dict[str, Any]) -> dict[str, Any]:
+    """A job with steps: each is one of the kinds, without what is the whole job's, and may have a key."""
+    named, whole = {}, components[KINDS[0].__name__]["properties"]
+    for kind in STEP_KINDS:
+        schema = components[kind.__name__]
+        own = {key: value for key, value in schema["properties"].items() if key not in SHARED}
+        own["name"] = {"type": "string", "pattern": f"^(?:{STEP_NAME})$", "description": "names the step."}
+        own["key"] = {"type": "string", "minLength": 1, "description": "names its rows for later steps."}
+        named[kind.__name__] = {**schema, "properties": own}
+    steps = {
+        "type": "array",
+        "items": {"anyOf": list(named.values())},
+        "minItems": 1,
+        "maxItems": MOST_STEPS,
+        "description": "in their order; one begins when all rows of the one before have ended.",
+    }
+    return {
+        "title": "StepsJob",
+        "description": "Several jobs after each other, as one run.",
+        "type": "object",
+        "properties": {"name": whole["name"], **{key: whole[key] for key in SHARED}, "steps": steps},
+        "required": ["name", "steps"],
+        "additionalProperties": False,
+    }
 
 
 def _describe(schema: Any, inherited: dict[str, str]) -> None:

@@ -22,9 +22,9 @@ __all__ = ["cli", "main"]
 
 PROGRAM = "clerk-batch"
 COMPLETE = "_CLERK_BATCH_COMPLETE"
+"""By which a shell asks for the words that may come next."""
 COLLECT_EVERY = 20_000
 """New objects after which the collector looks for rings among them."""
-"""By which a shell asks for the words that may come next."""
 
 COMMANDS = {
     "run": ("clerk_runner.cli.run:run", "Run a job file, or go on with its unfinished run."),
