@@ -62,11 +62,13 @@ class Draft:
         key: digest of what makes two rows the same person or thing; equal keys have one effect.
         digest: digest of everything that will be sent; a changed row has another.
         group: what a bulk call may not mix (the organization's id, "" for the instance).
+        name: digest by which rows of later steps refer to this one; None where none can.
     """
 
     key: bytes
     digest: bytes
     group: str = ""
+    name: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

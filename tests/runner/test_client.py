@@ -383,3 +383,39 @@ def test_a_body_without_end_is_given_up(clerk_responses: Any, monkeypatch: pytes
     found, _ = attempt()
     assert isinstance(found, Answered)
     assert not found.parsed
+
+
+def test_nothing_is_written_once_it_must_not_be_and_what_may_be_is_asked_first() -> None:
+    arrived: list[str] = []
+    asked: list[tuple[bool, int]] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        arrived.append(await request.text())
+        return web.json_response({"id": "inv_1"})
+
+    async def scenario() -> list[Attempt]:
+        server = web.Application()
+        server.router.add_post("/v1/invitations", serve)
+        runner = web.AppRunner(server)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+
+        def depart(answer: bool) -> bool:
+            asked.append((answer, len(arrived)))
+            return answer
+
+        try:
+            async with Client(credentials(site.name), "2026-05-12") as client:
+                return [
+                    await client.attempt(WRITE, depart=lambda answer=answer: depart(answer))  # type: ignore[misc]
+                    for answer in (True, False, False, True)
+                ]
+        finally:
+            await runner.cleanup()
+
+    found = asyncio.run(scenario())
+    assert [type(one) for one in found] == [Answered, NotSent, NotSent, Answered]
+    assert [one.held for one in found if isinstance(one, NotSent)] == [True, True]
+    assert len(arrived) == 2
+    assert asked == [(True, 0), (False, 1), (False, 1), (True, 1)]
