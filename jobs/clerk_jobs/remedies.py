@@ -21,8 +21,10 @@ REMEDIES: Final[Mapping[str, str]] = {
     "invalid_id": _MEND,
     "metadata_too_large": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
     "missing_value": _MEND,
+    "key_repeated": "give each row of this step a key of its own",
     "not_found": "check that the ids are those of this instance, and of users who still exist",
     "not_restorable": "set these values by hand: results.csv names the subjects",
+    "reference_missing": "mend the row that is referred to, or the reference; retry, or feed the failed rows back",
     "resource_not_found": "check that the ids are those of this instance, and of things that still exist",
     "stored_differently": "read these subjects and compare; if Clerk merged an array, write it under mode: replace",
 }
