@@ -128,6 +128,7 @@ class Call:
         body: a JSON value, or None for no body.
         subject: whose own limit counts this call (a user's, an organization's or a membership's id).
         items: how many items' effects this call carries, 0 for reads.
+        exact: whether numbers of the answer keep their spelling, see `clerk_jobs.metadata.numbers`.
     """
 
     operation: str
@@ -139,6 +140,7 @@ class Call:
     body: Any = field(default=None, repr=False)
     subject: str | None = None
     items: int = 0
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

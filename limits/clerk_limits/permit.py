@@ -47,17 +47,36 @@ class Permit:
         self.granted_at_s = granted_at_s
         self._end: Callable[[Permit, Ending], None] | None = end
 
+    def depart(self, now_s: float) -> bool:
+        """The first byte of the request is about to be written: ask directly before.
+
+        Returns:
+            False where nothing may be written under this permit any more: the process stood still for so long since it
+            was granted that other processes may not count it any more. Give it back then, and take another.
+        """
+        if any(slot.is_void() for _, slot in self.taken):
+            return False
+        for _, slot in self.taken:
+            slot.sent_at_s = now_s
+        return True
+
     def settle(self) -> None:
         """A response came, whatever its status: free again one period from now."""
-        self._close(Ending.SETTLED)
+        self.end(Ending.SETTLED)
 
     def lose(self) -> None:
         """The attempt ended without a response: held for as long as the request may still arrive."""
-        self._close(Ending.LOST)
+        self.end(Ending.LOST)
 
     def give_back(self) -> None:
         """Nothing was sent: free at once."""
-        self._close(Ending.GIVEN_BACK)
+        self.end(Ending.GIVEN_BACK)
+
+    def end(self, ending: Ending) -> None:
+        """One of the three words."""
+        end, self._end = self._end, None
+        if end is not None:
+            end(self, ending)
 
     def __enter__(self) -> Self:
         return self
@@ -69,8 +88,3 @@ class Permit:
         traceback: TracebackType | None,
     ) -> None:
         self.lose()
-
-    def _close(self, ending: Ending) -> None:
-        end, self._end = self._end, None
-        if end is not None:
-            end(self, ending)

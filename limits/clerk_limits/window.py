@@ -12,7 +12,7 @@ fast one arrive closer together than a period.
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from clerk_limits.aimd import Share
@@ -33,10 +33,19 @@ class Slot:
     Attributes:
         amount: Permits in it.
         taken_at_s: When it was taken, on the loop's clock.
+        sent_at_s: When the first byte of its request was about to be written; where nobody told, `taken_at_s`.
     """
 
     amount: int
     taken_at_s: float
+    sent_at_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sent_at_s = self.taken_at_s
+
+    def is_void(self) -> bool:
+        """Whether whoever counts it may have forgotten it by now, so that nothing may be sent under it any more."""
+        return False
 
 
 class EarlyRelease:
@@ -50,19 +59,19 @@ class EarlyRelease:
 
     Example:
         >>> early = EarlyRelease(0.25)
-        >>> early.head_start(taken_at_s=10.0, now_s=11.5), early.head_start(taken_at_s=10.0, now_s=10.1)
+        >>> early.head_start(sent_at_s=10.0, now_s=11.5), early.head_start(sent_at_s=10.0, now_s=10.1)
         (1.25, 0.0)
         >>> early.switch_off()
-        >>> early.head_start(taken_at_s=10.0, now_s=11.5)
+        >>> early.head_start(sent_at_s=10.0, now_s=11.5)
         0.0
     """
 
     def __init__(self, after_send_s: float | None = None) -> None:
         self._after_send_s = after_send_s
 
-    def head_start(self, taken_at_s: float, now_s: float) -> float:
+    def head_start(self, sent_at_s: float, now_s: float) -> float:
         """Seconds by which the period of a slot that is settled now began before now."""
-        return 0.0 if self._after_send_s is None else max(0.0, now_s - taken_at_s - self._after_send_s)
+        return 0.0 if self._after_send_s is None else max(0.0, now_s - sent_at_s - self._after_send_s)
 
     def switch_off(self) -> None:
         """Be strict from now on."""
@@ -235,7 +244,7 @@ class SlidingWindow:
 
     def settle(self, slot: Slot, now_s: float) -> None:
         """A response came: free again `period + guard` from then."""
-        head_start_s = self._early.head_start(slot.taken_at_s, now_s)
+        head_start_s = self._early.head_start(slot.sent_at_s, now_s)
         self._hold(slot, now_s + self._after_response_s - head_start_s)
 
     def lose(self, slot: Slot, now_s: float) -> None:

@@ -19,7 +19,7 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from clerk_limits.documented import LimitKind, limits_for
 from clerk_limits.gate import Gate, GateOptions
 from clerk_limits.ledger import Charge, InUse, LedgerError, Lender, LenderOptions, read_in_use
 from clerk_limits.window import DEFAULT_GUARD_S
+from clerk_runner.any_budget import AnyBudget
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
 from clerk_runner.exchange import UNREACHABLE_S, Exchange, duration_words, ledger_stop
@@ -126,22 +127,14 @@ async def open_account(
     credentials = client.credentials
     async with AsyncExitStack() as stack:
         async with _asking(state, credentials, clock) as known:
-            asked = Exchange(
-                client,
-                Gate(credentials.key.kind, options.gate, clock),
-                clock,
-                log=silent_log(),
-                speed=credentials.speed,
-                patience_s=options.patience_s,
-            )
-            instance = await _told(_instance(asked, known), asked, options)
+            instance, asked, is_counted = await _ask(client, state, clock, options, known)
             folder = ledger_folder(state, credentials, instance)
             _make(folder, Owner(credentials.host, instance, credentials.key.kind.value, credentials.speed))
             lender = Lender(_lender_options(folder, state, credentials, instance, options.label), clock)
             try:
                 await stack.enter_async_context(lender)
                 gate = Gate(credentials.key.kind, options.gate, clock, ledger=lender)
-                for _ in range(asked.requests):
+                for _ in range(0 if is_counted else asked.requests):
                     await lender.spend(gate.window_spec("instance"))
             except LedgerError as error:
                 raise ledger_stop(error) from error
@@ -206,6 +199,35 @@ def _is_locked(handle: int) -> bool:
     return True
 
 
+async def _ask(
+    client: Client, state: StateFolder, clock: Clock, options: AccountOptions, known: Path
+) -> tuple[str, Exchange, bool]:
+    """The instance's id, who asked for it, and whether the instance's ledger has counted what that took."""
+    credentials, kind = client.credentials, client.credentials.key.kind
+    async with AsyncExitStack() as stack:
+        others: dict[str, Gate] = {}
+        if not _is_known(_read(known), client.api_version):
+            for folder in sorted(state.ledger.iterdir()):
+                owner = owner_of(folder)
+                if owner is None or owner != Owner(credentials.host, owner.instance, kind.value, credentials.speed):
+                    continue
+                part = _lender_options(folder, state, credentials, owner.instance, options.label)
+                # Who cannot use a ledger gets no permit of it, and neither does anybody else.
+                with suppress(LedgerError):
+                    lender = await stack.enter_async_context(Lender(part, clock))
+                    others[owner.instance] = Gate(kind, options.gate, clock, ledger=lender)
+        asked = Exchange(
+            client,
+            AnyBudget(tuple(others.values()), kind, options.gate, clock),
+            clock,
+            log=silent_log(),
+            speed=credentials.speed,
+            patience_s=options.patience_s,
+        )
+        instance = await _told(_instance(asked, known), asked, options)
+    return instance, asked, instance in others
+
+
 async def _told(asking: Coroutine[None, None, str], exchange: Exchange, options: AccountOptions) -> str:
     """Say every ten seconds what keeps Clerk from answering, for as long as it does."""
     task = asyncio.ensure_future(asking)
@@ -226,13 +248,17 @@ async def _instance(exchange: Exchange, path: Path) -> str:
     """The instance's id, from the file or from Clerk; a name made from the key is not remembered."""
     version = exchange.client.api_version
     known = _read(path)
-    if known is not None and version in known.versions:
+    if known is not None and _is_known(known, version):
         return known.instance
     instance = await identify(exchange, exchange.client.credentials)
     if not instance.startswith(NAMED_BY_KEY):
         versions = () if known is None or known.instance != instance else known.versions
         write_private(path, msgspec.json.encode(_Known(instance, (*versions, version))))
     return instance
+
+
+def _is_known(known: _Known | None, version: str) -> bool:
+    return known is not None and version in known.versions
 
 
 def _read(path: Path) -> _Known | None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Safety, State
 from clerk_limits.gate import Permit
+from clerk_runner.client import DEADLINE_S
 from clerk_runner.course import Course, Means
 from clerk_runner.doubts import INTENT_LIFE_S, Doubts
 from clerk_runner.errors import RunnerError, StoppedError
@@ -65,10 +66,14 @@ class Carrier:
             permit.give_back()
             self._feed.give_back(opened)
             return
-        intent, attempt = begun
+        intent, attempt, begun_at_s = begun
         self._course.move(opened, State.PENDING, State.INTENT)
-        carry = self._exchange.once if lane.safety is Safety.ONCE else self._exchange.repeated
-        sent = await carry(call, permit)
+        if lane.safety is Safety.ONCE:
+            # A process that stood still meanwhile may wake up when the quarantine of this intent is over.
+            void_at_s = begun_at_s + INTENT_LIFE_S / self._options.speed + DEADLINE_S
+            sent = await self._exchange.once(call, permit, is_sound=lambda: self._clock.boot() <= void_at_s)
+        else:
+            sent = await self._exchange.repeated(call, permit)
         ended_ms = _ms(self._clock.wall())
         if sent.end == "not_sent":
             await self._journal.withdraw(attempt, intent.seqs)
@@ -98,8 +103,11 @@ class Carrier:
             draining.cancel()
             await asyncio.gather(pause, draining, return_exceptions=True)
 
-    async def _begin(self, lane: Lane, opened: Sequence[OpenItem]) -> tuple[Intent, int] | None:
+    async def _begin(self, lane: Lane, opened: Sequence[OpenItem]) -> tuple[Intent, int, float] | None:
         """Write the intent down; None where a drain began before the send.
+
+        Returns:
+            It, the attempt's number, and the intent's time by the clock that counts a machine's sleep.
 
         Where the disk was slow, the intent's time is moved, so that it tells when the send began.
         """
@@ -111,16 +119,15 @@ class Carrier:
             wall = self._clock.wall()
             return Intent(lane.method, lane.template, seqs, _ms(wall), _ms(wall + self._exchange.client.offset_s))
 
-        intent = now()
-        begun = self._clock.now()
+        intent, begun = now(), self._clock.boot()
         attempt = await self._journal.begin(intent)
-        while self._clock.now() - begun > INTENT_LIFE_S / self._options.speed:
-            intent, begun = now(), self._clock.now()
+        while self._clock.boot() - begun > INTENT_LIFE_S / self._options.speed:
+            intent, begun = now(), self._clock.boot()
             await self._journal.renew(attempt, intent.intent_ms, intent.server_ms)
         if self._course.draining.is_set():
             await self._journal.withdraw(attempt, seqs)
             return None
-        return intent, attempt
+        return intent, attempt, begun
 
     async def _outcomes(self, lane: Lane, items: Sequence[Item], intent: Intent, sent: Sent) -> list[Outcome]:
         """What the end of a call means for its items."""

@@ -26,12 +26,24 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
+from clerk_jobs.metadata.numbers import loads_exact, spelling
 from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
 
-__all__ = ["DEADLINE_S", "Answered", "Attempt", "Client", "Decode", "Lost", "NotSent", "classify", "json_or_text"]
+__all__ = [
+    "DEADLINE_S",
+    "Answered",
+    "Attempt",
+    "Client",
+    "Decode",
+    "Depart",
+    "Lost",
+    "NotSent",
+    "classify",
+    "json_or_text",
+]
 
 DEADLINE_S = 60.0
 """Longest attempt, from the connection to the last byte; shorter than any quarantine by at least 20 s."""
@@ -66,10 +78,12 @@ class NotSent:
 
     Attributes:
         fatal: trying again is no use and no good: the certificate is wrong.
+        held: we did not want to send it any more.
     """
 
     reason: str
     fatal: bool = False
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,8 @@ class Lost:
 
 
 Attempt: TypeAlias = Answered | NotSent | Lost
+Depart: TypeAlias = Callable[[], bool]
+"""Asked directly before the first byte is written; False says that it must not be."""
 Decode: TypeAlias = Callable[[memoryview], Any]
 """Makes a success's body the reply's value and keeps nothing of it; a ValueError says that it is not whole."""
 
@@ -98,6 +114,17 @@ class _Broken(Exception):  # noqa: N818  never leaves this module
     def __init__(self, error: aiohttp.ClientError) -> None:
         super().__init__()
         self.error = error
+
+
+class _HeldError(Exception):
+    """What stops a request before its first byte."""
+
+
+async def _before_the_write(_session: aiohttp.ClientSession, context: Any, _about: Any) -> None:
+    """Tracing: the connection is there, and nothing is written yet."""
+    depart: Depart | None = context.trace_request_ctx
+    if depart is not None and not depart():
+        raise _HeldError
 
 
 async def _keep_errors(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -132,6 +159,8 @@ class Client:
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_headers_sent.append(_before_the_write)
         self._session = aiohttp.ClientSession(
             connector=SmallSteps(limit=0, limit_per_host=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -143,6 +172,7 @@ class Client:
                 "Accept": "application/json",
             },
             middlewares=(_keep_errors,),
+            trace_configs=[tracing],
         )
         return self
 
@@ -153,15 +183,19 @@ class Client:
         if self._session is not None:
             await self._session.close()
 
-    async def attempt(self, call: Call, decode: Decode = orjson.loads) -> Attempt:
+    async def attempt(self, call: Call, decode: Decode = orjson.loads, depart: Depart | None = None) -> Attempt:
         """Send the call once, within the deadline; ``decode`` reads the body of a success.
+
+        Args:
+            depart: asked directly before the first byte is written, once there is a connection.
 
         Raises:
             ValueError: the call's path leads elsewhere than its template; nothing was sent.
         """
         assert self._session is not None, "the client is used as an async context manager"
         url = self._url(call)
-        data = None if call.body is None else orjson.dumps(call.body)
+        data = None if call.body is None else spelling(call.body)
+        decode = loads_exact if call.exact else decode
         headers = {} if data is None else {"Content-Type": "application/json"}
         try:
             async with (
@@ -174,9 +208,12 @@ class Client:
                     headers=headers,
                     allow_redirects=False,
                     proxy=self.credentials.proxy,
+                    trace_request_ctx=depart,
                 ) as response,
             ):
                 return await self._read(response, decode)
+        except _HeldError:
+            return NotSent("the process stood still for longer than its permit", held=True)
         except _Broken as broken:
             return classify(broken.error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

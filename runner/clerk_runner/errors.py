@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from clerk_jobs.call import ReadRefused
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
 
 __all__ = [
@@ -117,4 +118,6 @@ def exit_of(error: BaseException) -> Exit:
         return error.exit
     if isinstance(error, JobFileError | InputError):
         return Exit.USAGE
+    if isinstance(error, ReadRefused):
+        return Exit.STOPPED
     return Exit.FAULT

@@ -16,8 +16,8 @@ import orjson
 from clerk_jobs.call import Call, Reply, Safety, Talk
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Gate, Permit
-from clerk_limits.ledger.errors import LedgerError, LedgerVersionError
-from clerk_runner.client import Answered, Attempt, Client, Decode, Lost, NotSent
+from clerk_limits.ledger.errors import LedgerError, LedgerLockedError, LedgerVersionError
+from clerk_runner.client import Answered, Attempt, Client, Decode, Depart, Lost, NotSent
 from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
 from clerk_runner.logs import Log
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
@@ -230,13 +230,17 @@ class Exchange:
         finally:
             talk.close()
 
-    async def once(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Sent:
+    async def once(
+        self, call: Call, permit: Permit, decode: Decode = orjson.loads, *, is_sound: Depart = lambda: True
+    ) -> Sent:
         """Send a call one time, under a permit that was taken before its intent was written.
+
+        ``is_sound`` is asked directly before the first byte: what may not be sent any more is ``not_sent``.
 
         A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
         sake: the end has to be journalled. Look at ``stop`` afterwards.
         """
-        attempt = await self._followed(call, permit, decode)
+        attempt = await self._followed(call, permit, decode, is_sound)
         match attempt:
             case NotSent(reason):
                 return Sent("not_sent", reason=reason)
@@ -269,9 +273,11 @@ class Exchange:
         bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(tries, 16)) / self._speed
         await self.clock.sleep(random.uniform(0, bound))  # noqa: S311  spreads load, guards nothing
 
-    async def _followed(self, call: Call, permit: Permit, decode: Decode = orjson.loads) -> Attempt:
+    async def _followed(
+        self, call: Call, permit: Permit, decode: Decode = orjson.loads, is_sound: Depart = lambda: True
+    ) -> Attempt:
         """One request, and where the same host says that a GET is elsewhere, one there under a permit of its own."""
-        attempt = await self._attempt(call, permit, decode)
+        attempt = await self._attempt(call, permit, decode, is_sound)
         for _ in range(MOST_MOVES):
             if not isinstance(attempt, Answered) or attempt.moved is None:
                 break
@@ -281,11 +287,15 @@ class Exchange:
             attempt = await self._attempt(call, permit, decode)
         return attempt
 
-    async def _attempt(self, call: Call, permit: Permit, decode: Decode) -> Attempt:
+    async def _attempt(self, call: Call, permit: Permit, decode: Decode, is_sound: Depart = lambda: True) -> Attempt:
         """One request under one permit, whose end is told to the gate."""
         sent_at = self.clock.now()
+
+        def depart() -> bool:
+            return is_sound() and permit.depart(self.clock.now())
+
         try:
-            attempt = await self.client.attempt(call, decode)
+            attempt = await self.client.attempt(call, decode, depart)
         except BaseException:
             # Cancelled mid-flight: the request may still arrive.
             self.requests += 1
@@ -294,10 +304,11 @@ class Exchange:
         elapsed_s = self.clock.now() - sent_at
         status: int | str
         match attempt:
-            case NotSent(reason, fatal):
+            case NotSent(reason, fatal, held):
                 permit.give_back()
                 status = reason
-                self._unreachable(reason, fatal=fatal)
+                if not held:
+                    self._unreachable(reason, fatal=fatal)
             case Lost(reason):
                 self.requests += 1
                 permit.lose()
@@ -373,10 +384,11 @@ def ledger_stop(error: LedgerError) -> RunnerError:
         return UsageError(
             str(error), code="ledger_version", hint="use the newer version of clerk-batch, or another CLERK_BATCH_HOME"
         )
+    cause = "let that process go on, or end it" if isinstance(error, LedgerLockedError) else "make room on the disk"
     return StoppedError(
         f"the shared budget cannot be counted: {error}",
         code="ledger",
-        hint="make room on the disk, end whatever holds the file, then run the same command again",
+        hint=f"{cause}, then run the same command again",
     )
 
 

@@ -453,3 +453,26 @@ def test_real_time_works_as_virtual_time_does() -> None:
         assert fullest_window(sent, 0.1) <= 5
 
     asyncio.run(scenario())
+
+
+def test_early_release_counts_from_the_first_byte_and_not_from_the_grant() -> None:
+    """A request that waited for its connection may arrive later than a quarter of a second after its permit came."""
+
+    async def free_again_at(departs_at_s: float | None) -> float:
+        gate = new_gate(GateOptions(share=0.01, early_release_s=0.25))
+        began = now()
+        permit = await gate.acquire("GET", "/users")
+        if departs_at_s is not None:
+            await asyncio.sleep(departs_at_s)
+            assert permit.depart(now())
+        await asyncio.sleep(3.0 - (now() - began))
+        permit.settle()
+        await gate.acquire("GET", "/users")
+        return now() - began
+
+    async def scenario() -> None:
+        assert await free_again_at(None) == pytest.approx(0.25 + 10.02)
+        assert await free_again_at(2.0) == pytest.approx(2.25 + 10.02)
+        assert await free_again_at(2.9) == pytest.approx(3.0 + 10.02)
+
+    played(scenario)

@@ -34,7 +34,7 @@ class Clerk(Client):
         self.invited_ms: list[float] = []
         self.asked: list[str] = []
 
-    async def attempt(self, call: Call, decode: Any = orjson.loads) -> Attempt:
+    async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
         self.asked.append(call.path)
         await asyncio.sleep(0.1)
         if self.instance is None:
@@ -104,6 +104,34 @@ def test_the_request_that_asked_is_the_first_of_the_window(tmp_path: Path) -> No
     assert opened(tmp_path, Clerk(), used) >= 2
 
 
+def test_a_key_that_was_never_used_waits_for_the_window_that_may_be_its_own(tmp_path: Path) -> None:
+    """Two keys can open one instance: the second one's first request finds the window full."""
+
+    class Second(Clerk):
+        asked_at_s = 0.0
+
+        async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
+            self.asked_at_s = asyncio.get_running_loop().time()
+            return await super().attempt(call, decode)
+
+    async def main() -> tuple[float, int]:
+        clock, state = VirtualClock(START_S), StateFolder(tmp_path)
+        async with open_account(Clerk(), state, clock, options()) as account:
+            for _ in range(99):
+                (await account.exchange.permit("GET", "/users")).settle()
+            full_at_s = clock.now()
+        second = Second()
+        second.credentials = Credentials(SecretKey("sk_test_other"), "http://127.0.0.1:9", frozenset(), "the test")
+        async with open_account(second, state, clock, options()) as account:
+            assert account.instance == "ins_1"
+            (await account.exchange.permit("GET", "/users")).settle()
+            return second.asked_at_s - full_at_s, account.exchange.gate.usage()[0].used
+
+    waited_s, used = run_virtual(main())
+    assert waited_s > 1.0
+    assert used <= 100
+
+
 def test_silence_is_told_while_it_lasts(tmp_path: Path) -> None:
     clerk, notes = Clerk(), list[str]()
     clerk.instance = None
@@ -132,7 +160,7 @@ def test_what_others_invited_within_the_hour_counts_once(tmp_path: Path) -> None
 
 def test_a_list_that_is_refused_charges_nothing(tmp_path: Path) -> None:
     class Refusing(Clerk):
-        async def attempt(self, call: Call, decode: Any = orjson.loads) -> Attempt:
+        async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
             answer = await super().attempt(call, decode)
             refused = Answered(Reply(404, {}, (Problem("resource_not_found", "said"),)))
             return refused if call.path == "/invitations" else answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from clerk_jobs.call import Call, Safety
+from clerk_jobs.metadata.numbers import spelling
 from clerk_runner import body as module
 from clerk_runner.client import Answered, Attempt, Client, Lost, NotSent, classify
 from clerk_runner.credentials import Credentials, SecretKey
@@ -98,6 +100,15 @@ def test_an_answer_without_a_body(clerk_responses: Any, status: int, parsed: boo
     found, _ = attempt(Call("DeleteUser", "DELETE", "/users/{user_id}", "/users/user_1", Safety.IDEMPOTENT))
     assert isinstance(found, Answered)
     assert (found.reply.status, found.reply.value, found.parsed) == (status, None, parsed)
+
+
+def test_numbers_of_metadata_keep_their_spelling_both_ways(clerk_responses: Any) -> None:
+    body = '[{"public_metadata":{"n":1e3,"long":12345678901234567890123}}]'
+    clerk_responses.answer("GET", "/users", body=body)
+    found, _ = attempt(dataclasses.replace(READ, exact=True))
+    assert isinstance(found, Answered)
+    assert spelling(found.reply.value).decode() == body
+    assert found.reply.value[0]["public_metadata"]["n"] == 1000
 
 
 @pytest.mark.parametrize("content_type", ["Application/JSON", "application/problem+json; charset=utf-8"])
@@ -372,3 +383,39 @@ def test_a_body_without_end_is_given_up(clerk_responses: Any, monkeypatch: pytes
     found, _ = attempt()
     assert isinstance(found, Answered)
     assert not found.parsed
+
+
+def test_nothing_is_written_once_it_must_not_be_and_what_may_be_is_asked_first() -> None:
+    arrived: list[str] = []
+    asked: list[tuple[bool, int]] = []
+
+    async def serve(request: web.Request) -> web.Response:
+        arrived.append(await request.text())
+        return web.json_response({"id": "inv_1"})
+
+    async def scenario() -> list[Attempt]:
+        server = web.Application()
+        server.router.add_post("/v1/invitations", serve)
+        runner = web.AppRunner(server)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+
+        def depart(answer: bool) -> bool:
+            asked.append((answer, len(arrived)))
+            return answer
+
+        try:
+            async with Client(credentials(site.name), "2026-05-12") as client:
+                return [
+                    await client.attempt(WRITE, depart=lambda answer=answer: depart(answer))  # type: ignore[misc]
+                    for answer in (True, False, False, True)
+                ]
+        finally:
+            await runner.cleanup()
+
+    found = asyncio.run(scenario())
+    assert [type(one) for one in found] == [Answered, NotSent, NotSent, Answered]
+    assert [one.held for one in found if isinstance(one, NotSent)] == [True, True]
+    assert len(arrived) == 2
+    assert asked == [(True, 0), (False, 1), (False, 1), (True, 1)]

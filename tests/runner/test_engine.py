@@ -112,6 +112,15 @@ def test_a_lost_answer_waits_for_its_quarantine(tmp_path: Path, ending: Ending, 
     assert reads[0] >= 120.0
 
 
+def test_a_process_that_stood_still_sends_nothing_under_an_intent_of_long_ago(tmp_path: Path) -> None:
+    """When it wakes up, the intent's quarantine may be over: killed then, its next start would look and send again."""
+    play = Play(tmp_path, [""] * 3, job="lanes: single\n", endings=["stands-still"])
+    play.run()
+    assert play.client.held == 1
+    assert play.states == {State.DONE: 3}
+    everybody_once(play)
+
+
 def test_three_doubts_in_a_row_stop_a_lane_until_one_is_settled(tmp_path: Path) -> None:
     play = Play(tmp_path, [""] * 10, job="lanes: single\n", endings=["lost"] * 5)
     play.run()

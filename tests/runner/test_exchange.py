@@ -38,7 +38,7 @@ class ScriptedClient(Client):
     script: Script
     began: list[float]
 
-    async def attempt(self, call: Call, decode: Any = orjson.loads) -> Attempt:
+    async def attempt(self, call: Call, decode: Any = orjson.loads, _depart: Any = None) -> Attempt:
         self.began.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0.1)
         return self.script(len(self.began))

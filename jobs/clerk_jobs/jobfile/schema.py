@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from clerk_jobs.export.columns import TYPES
+from clerk_jobs.jobfile.export_fields import WantedColumn
 from clerk_jobs.jobfile.kinds import KINDS, STEP_KINDS
 from clerk_jobs.jobfile.steps_job import MOST_STEPS, SHARED
 from clerk_jobs.references import STEP_NAME
@@ -35,12 +37,23 @@ def job_schema() -> dict[str, Any]:
             del component["properties"][name]
             component["required"].remove(name)
     _describe(schema, described)
+    components[WantedColumn.__name__] = _column(components[WantedColumn.__name__])
     components["StepsJob"] = _steps_schema(components)
     schema["anyOf"].append({"$ref": "#/$defs/StepsJob"})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "clerk-batch job file",
     } | schema
+
+
+def _column(whole: dict[str, Any]) -> dict[str, Any]:
+    """A column as it may be written: a path, ``name: path``, or with its type."""
+    whole = whole | {"required": ["path"], "additionalProperties": False}
+    whole["properties"]["type"] = {"enum": list(TYPES)}
+    for name, words in (("name", "names the column; its path unless given"), ("path", "where the value is, with dots")):
+        whole["properties"][name]["description"] = words
+    short = {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1, "maxProperties": 1}
+    return {"description": whole.pop("description"), "anyOf": [{"type": "string", "minLength": 1}, short, whole]}
 
 
 def _steps_schema(components: dict[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ class LedgerDesk:
     ) -> None:
         self._book = book
         self._clock = clock
-        self._steady = steady
+        self.steady = steady
         self._flush_s = FLUSH_S / speed
         self._heard = heard
         self._failed = failed
@@ -146,10 +146,11 @@ class LedgerDesk:
 
     def _trade(self, windows: list[LeasedWindow], wishes: list[Ask]) -> None:
         returns = self._taken_returns()
+        asked_at_s = self.steady()
         self._trading = asyncio.ensure_future(self.run(lambda book, now: book.trade(now, returns, wishes)))
-        self._trading.add_done_callback(lambda done: self._traded(done, windows))
+        self._trading.add_done_callback(lambda done: self._traded(done, windows, asked_at_s))
 
-    def _traded(self, done: "asyncio.Future[Trade]", windows: list[LeasedWindow]) -> None:
+    def _traded(self, done: "asyncio.Future[Trade]", windows: list[LeasedWindow], asked_at_s: float) -> None:
         self._trading = None
         if not self._note_failure(done):
             return
@@ -157,7 +158,7 @@ class LedgerDesk:
         self._heard(trade)
         now_s = self._clock.now()
         for window, answer in zip(windows, trade.answers, strict=True):
-            window.answered(answer, now_s, random.random())  # noqa: S311  spreads load, guards nothing
+            window.answered(answer, now_s, random.random(), asked_at_s)  # noqa: S311  spreads load, guards nothing
         if self._asking:
             self._plan(now_s)
         elif self._returns:
@@ -188,7 +189,7 @@ class LedgerDesk:
         return error is None
 
     def _moment(self) -> Moment:
-        return Moment(self._steady(), self._clock.wall())
+        return Moment(self.steady(), self._clock.wall())
 
     def _taken_returns(self) -> list[Return]:
         """What has ended, with the time for which it still counts from now."""

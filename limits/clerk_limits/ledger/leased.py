@@ -35,6 +35,11 @@ _LONG_S = 30.0
 class Desk(Protocol):
     """Who trades with the ledger for a window."""
 
+    @property
+    def steady(self) -> Callable[[], float]:
+        """The clock by which the ledger's file counts."""
+        ...
+
     def ask(self, window: "LeasedWindow") -> None:
         """The window wants permits."""
         ...
@@ -50,9 +55,21 @@ class Desk(Protocol):
 
 @dataclass(slots=True, eq=False)
 class _Leased(Slot):
-    """A slot, and the leases that its permits came from."""
+    """A slot, and the leases that its permits came from.
+
+    Attributes:
+        steady: The clock by which the ledger counts them.
+        ends_at_s: When the ledger will count the first of them no more, on that clock, less the time in which what was
+            written last may still arrive, and a period.
+    """
 
     parts: list[tuple[int, int]] = field(default_factory=list)
+    steady: Callable[[], float] = lambda: 0.0
+    ends_at_s: float = math.inf
+
+    def is_void(self) -> bool:
+        """See `Slot.is_void`."""
+        return self.steady() > self.ends_at_s
 
 
 class LeasedWindow:
@@ -73,7 +90,7 @@ class LeasedWindow:
         self._after_response_s = spec.period_s + spec.guard_s
         self._after_loss_s = spec.period_s + max(spec.lost_hold_s, spec.guard_s)
         self._pool: deque[list[float]] = deque()
-        """(lease, permits left in it, when it ends), oldest first."""
+        """(lease, permits left in it, when it goes back, when it is void on the ledger's clock), oldest first."""
         self._in_hand = 0
         """Permits in the pool."""
         self._open = 0
@@ -138,11 +155,12 @@ class LeasedWindow:
         """
         if amount < 1 or amount > self.free(now_s):
             raise ValueError(f"{amount} permits asked for, {self.free(now_s)} are in hand")
-        slot = _Leased(amount, now_s)
+        slot = _Leased(amount, now_s, steady=self._desk.steady)
         while amount:
             part = self._pool[0]
             taken = min(amount, int(part[1]))
             slot.parts.append((int(part[0]), taken))
+            slot.ends_at_s = min(slot.ends_at_s, part[3])
             part[1] -= taken
             self._in_hand -= taken
             amount -= taken
@@ -153,7 +171,7 @@ class LeasedWindow:
 
     def settle(self, slot: Slot, now_s: float) -> None:
         """A response came: free again one period from then."""
-        head_start_s = self._spec.early.head_start(slot.taken_at_s, now_s)
+        head_start_s = self._spec.early.head_start(slot.sent_at_s, now_s)
         self._end(slot, self._after_response_s - head_start_s, self._after_response_s)
         self._expect(now_s + self._after_response_s - head_start_s)
 
@@ -183,13 +201,18 @@ class LeasedWindow:
         hold_s = LEASE_S / self._speed + DEADLINE_S + spec.period_s + max(spec.lost_hold_s, spec.guard_s)
         return Ask(spec.name, spec.subject or "", amount, most, spare, spec.allowed, hold_s, spec.period_s)
 
-    def answered(self, answer: Answer, now_s: float, jitter: float) -> None:
-        """The ledger's answer to the last wish, and who waits is told of it."""
+    def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:
+        """The ledger's answer to the last wish, and who waits is told of it.
+
+        Args:
+            asked_at_s: When it was asked, on the ledger's clock: a lease counts from then.
+        """
         self._wanted = None
         self._used = answer.used
         if answer.granted:
             ends_s = now_s + LEASE_S / self._speed
-            self._pool.append([answer.lease, answer.granted, ends_s])
+            void_at_s = asked_at_s + LEASE_S / self._speed + DEADLINE_S
+            self._pool.append([answer.lease, answer.granted, ends_s, void_at_s])
             self._in_hand += answer.granted
             self._expected_at_s = self._ask_again_at_s = -math.inf
             self._desk.stocked(self)
@@ -208,14 +231,14 @@ class LeasedWindow:
 
     def clear(self) -> None:
         """Give back all that is in hand."""
-        for lease, amount, _ in self._pool:
+        for lease, amount, _, _ in self._pool:
             self._bring(int(lease), int(amount), None, 0.0)
         self._pool.clear()
         self._in_hand = 0
 
     def _return_expired(self, now_s: float) -> None:
         while self._pool and self._pool[0][2] <= now_s:
-            lease, amount, _ = self._pool.popleft()
+            lease, amount, _, _ = self._pool.popleft()
             self._in_hand -= int(amount)
             self._bring(int(lease), int(amount), None, 0.0)
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError, LedgerLockedError, LedgerVersionError
+from clerk_limits.ledger.holding import holder_words
 
 __all__ = ["Storage"]
 
@@ -130,7 +131,7 @@ class Storage:
 
     def _understood(self, error: sqlite3.DatabaseError) -> LedgerError:
         if _is_busy(error):
-            return LedgerLockedError(f"another process has held {self.path} for too long", self.path)
+            return LedgerLockedError(f"{holder_words(self.path)} has held {self.path} for {LOCKED_S:.0f} s", self.path)
         if error.sqlite_errorname == "SQLITE_READONLY_DBMOVED":
             # It was there a moment ago, when this transaction began.
             self.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_runs
 from clerk_runner.cli.text import count, examples, plain, say
 
 __all__ = ["runs"]
@@ -42,7 +43,7 @@ def list_runs(as_json: bool) -> None:
 
 
 @runs.command(epilog=examples("runs show last", "runs show 20260102 --json"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(run_id: str, as_json: bool) -> None:
     """Show RUN: what it is, how it stands, and why items failed.
@@ -82,7 +83,7 @@ def show(run_id: str, as_json: bool) -> None:
     epilog=examples("runs failed last > again.csv", "runs failed last --code invalid_email --count"),
     short_help="Print the failed rows of RUN as CSV.",
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--code", help="Only rows that failed with this code.")
 @click.option("--step", metavar="NAME", help="Of a job with steps: the rows of this one.")
 @click.option("--count", "only_count", is_flag=True, help="Print only how many there are.")
@@ -113,7 +114,7 @@ def failed(run_id: str, code: str | None, step: str | None, only_count: bool) ->
     epilog=examples("runs report last --open", "runs report 20260102 --unmasked"),
     short_help="Write the report of RUN as one HTML file.",
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 @click.option("--unmasked", is_flag=True, help="Show the failed rows as they are, in report-unmasked.html.")
 def report(run_id: str, *, opens: bool, unmasked: bool) -> None:

@@ -227,7 +227,8 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
         >>> sentence.partition(", done about ")[0], sentence.partition("; ")[2]
         ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'the quota of the last hour is 40 % used')
     """
-    lanes = [f"{number:,} {name}" for name, number in sorted(forecast.lanes.items())]
+    # A lane called "call" would make "2 call calls".
+    lanes = [f"{number:,} {name}".removesuffix(" call") for name, number in sorted(forecast.lanes.items())]
     calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
     end = clock_time(starts_at + forecast.ends_s)
     used = forecast.quota_used

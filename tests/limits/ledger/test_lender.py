@@ -269,3 +269,22 @@ def test_one_process_cannot_charge_what_all_share(tmp_path: Path) -> None:
 
     play(tmp_path, scenario, gates=1)
     assert DEADLINE_S > 60
+
+
+@pytest.mark.parametrize(("method", "template"), [("GET", "/users"), ("POST", "/invitations")])
+def test_a_permit_is_void_once_the_ledger_may_count_it_no_more(tmp_path: Path, method: str, template: str) -> None:
+    """Whoever stood still for so long since it was granted must take another one."""
+
+    async def scenario(gates: list[Gate]) -> None:
+        loop = asyncio.get_running_loop()
+        permit = await gates[0].acquire(method, template)
+        await asyncio.sleep(LEASE_S + DEADLINE_S - 0.5)
+        assert permit.depart(loop.time())
+        await asyncio.sleep(1.0)
+        assert not permit.depart(loop.time())
+        permit.give_back()
+        with await gates[0].acquire(method, template) as another:
+            assert another.depart(loop.time())
+            another.settle()
+
+    play(tmp_path, scenario, gates=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -116,6 +118,38 @@ def test_a_ledger_that_is_held_for_too_long(tmp_path: Path, monkeypatch: pytest.
     finally:
         holder.close()
     assert granted(one, 2.0) == 0
+
+
+HOLDS = """\
+import os, signal, sqlite3, sys
+holder = sqlite3.connect(sys.argv[1], isolation_level=None)
+holder.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+if sys.argv[2] == "stopped":
+    os.kill(os.getpid(), signal.SIGSTOP)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="only Linux tells who holds a lock")
+@pytest.mark.parametrize("state", ["stopped", "at work"])
+def test_who_holds_a_ledger_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    monkeypatch.setattr(storage, "LOCKED_S", 0.05)
+    one = book(tmp_path)
+    granted(one, 0.0)
+    command = [sys.executable, "-c", HOLDS, str(one.storage.path), state]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            if state == "stopped":
+                assert os.WIFSTOPPED(os.waitpid(holder.pid, os.WUNTRACED)[1])
+            with pytest.raises(LedgerLockedError) as caught:
+                granted(one, 1.0)
+        finally:
+            holder.kill()
+    stopped = f", which is stopped (kill -CONT {holder.pid} lets it go on)," if state == "stopped" else ""
+    assert str(caught.value) == f"process {holder.pid}{stopped} has held {one.storage.path} for 0 s"
 
 
 def test_nothing_is_followed_that_was_planted(tmp_path: Path) -> None:

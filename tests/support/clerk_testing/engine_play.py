@@ -33,7 +33,11 @@ T = TypeVar("T")
 
 START_S = 1_800_000_000.0
 
-Ending = Literal["answer", "late", "lost", "lost-before", "not-sent", "429", "500", "500-after", "502-late"]
+STANDS_STILL_S = 600.0
+
+Ending = Literal[
+    "answer", "late", "lost", "lost-before", "not-sent", "stands-still", "429", "500", "500-after", "502-late"
+]
 """How a call ends: whether it has its effect, when, and what the client hears of it."""
 
 
@@ -71,6 +75,8 @@ class InlineWriter(SqliteWriter):
             _answer([order], [_Result(result)])
         return future
 
+    gather = run
+
     def close(self) -> None:
         """Close."""
         self._connection.close()
@@ -95,6 +101,7 @@ class ScriptedClient:
     offset_s: float = 0.0
     seen: list[tuple[float, Call]] = field(default_factory=list)
     retry_after: str | None = "30"
+    held: int = 0
     api_version: str = "2026-05-12"
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -104,7 +111,7 @@ class ScriptedClient:
             self._more.clear()
             await self._more.wait()
 
-    async def attempt(self, call: Call, _decode: object = None) -> Attempt:
+    async def attempt(self, call: Call, _decode: object = None, depart: Callable[[], bool] = lambda: True) -> Attempt:
         """One attempt, as ``Client.attempt`` ends it."""
         self.seen.append((self.clock.now(), call))
         self._more.set()
@@ -116,6 +123,11 @@ class ScriptedClient:
         ending = self.endings.pop(0) if self.endings else "answer"
         if ending == "not-sent":
             return NotSent("no connection")
+        if ending == "stands-still":
+            await self.clock.sleep(STANDS_STILL_S)
+        if not depart():
+            self.held += 1
+            return NotSent("stood still", held=True)
         reply = self._effect(call) if ending in ("answer", "lost", "500-after") else Reply(500)
         if "late" in ending:
             self.clock.call_at(self.clock.now() + self.late_s, lambda: self._effect(call))
