@@ -1,4 +1,4 @@
-"""The spool's tail: what a kill leaves between two commits is found again, and nothing is believed that is not whole."""
+"""The spool's tail: what a kill leaves between two commits is found again, and nothing half is believed."""
 
 from __future__ import annotations
 
