@@ -21,6 +21,7 @@ from clerk_runner.errors import RunnerError
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal, SourceRow
 from clerk_runner.records import Intent
+from clerk_runner.schema import JOURNAL_VERSION
 from clerk_testing.commands import Ended, Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 from clerk_testing.struck import check_results, run_struck
@@ -234,7 +235,7 @@ def test_row_41_a_newer_journal_is_refused_and_left_alone(place: Workplace, cler
     journal = interrupted(place)
     with closing(sqlite3.connect(journal)) as db:
         version = db.execute("PRAGMA user_version").fetchone()[0]
-        db.execute(f"PRAGMA user_version = {version + 1}")
+        db.execute(f"PRAGMA user_version = {JOURNAL_VERSION + 1}")
     newer = journal.read_bytes()
     refused(place, clerk, 2, "journal_newer")
     listed = place.run("runs", "show", "last", "--json")
