@@ -179,7 +179,7 @@ def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[by
     A user stands in the images exactly if they existed before.
     """
     changed = has_images(reader, span)
-    existed = f"SELECT subject FROM {span.images}" if changed else "SELECT NULL"  # noqa: S608  a name of ours
+    existed = f"SELECT subject FROM {span.images}" if changed else "SELECT '' WHERE 0"  # noqa: S608  a name of ours
     query = (
         f"SELECT DISTINCT resource FROM item WHERE state = ? AND resource NOT IN ({existed}) "  # noqa: S608  constants
         "AND attempt IS NOT NULL AND seq BETWEEN ? AND ? ORDER BY seq"

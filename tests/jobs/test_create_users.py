@@ -367,7 +367,8 @@ def test_a_lost_create_is_sent_again_only_if_two_looks_find_nobody(tmp_path: Pat
 
 
 def test_only_what_differs_is_written_and_passwords_only_if_told(tmp_path: Path) -> None:
-    more = 'on_existing: update\npassword: "{p}"\nlocale: de\ncreated_at: "{t}"\npublic_metadata: {a: {b: 1}}\n'
+    more = 'on_existing: update\ntotp_secret: "{p}"\npassword: "{p}"\nlocale: de\ncreated_at: "{t}"\n'
+    more += "public_metadata: {a: {b: 1}}\n"
     values = {"id": "x1", "email": "", "first": "Ada", "p": "a secret", "t": "2024-01-02T03:04:05Z"}
     there = user("u", external_id="x1", first_name="Eve", locale="de", created_at=1704164645000)
     for told, profile in (

@@ -56,7 +56,7 @@ def test_an_export_becomes_what_its_example_says(preset: str) -> None:
 
 def test_the_columns_that_firebase_leaves_out_of_its_csv_are_named_in_the_preset(tmp_path: Path) -> None:
     text = (FOLDER / "firebase.yaml").read_text(encoding="utf-8")
-    source = "".join(f"{line[2:]}\n" for line in text.splitlines() if line.startswith("#  "))
+    source = "".join(f"{line[4:]}\n" for line in text.splitlines() if line.startswith("#  "))
     values = "preset_values: {signer_key: a2V5, salt_separator: Bw==, rounds: 8, mem_cost: 14}\n"
     (tmp_path / "job.yaml").write_text(f"name: i\nkind: create-users\npreset: firebase\n{values}{source}")
     cells = ["u1", "ada@example.com", "true", "aGFzaA==", "c2FsdA==", "Ada Lovelace", *[""] * 17, "1609459200000"]

@@ -12,6 +12,7 @@ __all__ = [
     "IDENTIFIERS",
     "METADATA",
     "NEVER_COMPARED",
+    "PASSWORDS",
     "SECRETS",
     "TIMES",
     "create_fields",
@@ -26,7 +27,8 @@ METADATA: Final = ("public_metadata", "private_metadata", "unsafe_metadata")
 TIMES: Final = ("created_at", "legal_accepted_at")
 SECRETS: Final = ("password", "totp_secret", "backup_codes")
 """What must leave no trace in a journal, not even in a digest that could be guessed at."""
-NEVER_COMPARED: Final = ("password", "password_digest", "password_hasher", "totp_secret", "backup_codes")
+PASSWORDS: Final = ("password", "password_digest", "password_hasher")
+NEVER_COMPARED: Final = (*PASSWORDS, "totp_secret", "backup_codes")
 """What Clerk never shows, so that nobody can tell whether it differs."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 import msgspec
 
 from clerk_jobs.catalog.catalog import UnknownVersionError
-from clerk_jobs.create_users.facts import IDENTIFIERS, NEVER_COMPARED, create_fields, update_fields
+from clerk_jobs.create_users.facts import IDENTIFIERS, NEVER_COMPARED, PASSWORDS, create_fields, update_fields
 from clerk_jobs.create_users.texts import SlotsTemplate
 from clerk_jobs.jobfile.create_users_fields import Mapping, field_type, mapping_file, values_of_preset
 from clerk_jobs.jobfile.models import Job
@@ -162,8 +162,8 @@ class CreateUsersJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True)
     def updated(self) -> tuple[str, ...]:
         """The fields that ``on_existing: update`` changes in an existing user, without metadata."""
         known = update_fields(self.api_version)
-        spared = () if self.update_passwords else NEVER_COMPARED
-        return tuple(name for name in self.fields() if name in known and name not in spared)
+        sent = PASSWORDS if self.update_passwords else ()
+        return tuple(name for name in self.fields() if name in known and (name in sent or name not in NEVER_COMPARED))
 
     @property
     def findable(self) -> tuple[str, ...]:
