@@ -21,11 +21,14 @@ PIP      := $(BIN)/python -m pip --quiet --disable-pip-version-check
 LOCK     := constraints.txt
 UV       := $(BIN)/uv
 # The part of the tests that tells within minutes whether other versions of the dependencies will do.
-CHEAP    := tests/jobs tests/limits tests/runner tests/cli
+CHEAP    := tests/jobs tests/limits tests/fuzz tests/runner tests/cli
+# How long each target is fuzzed, in seconds, and which; all of them unless told otherwise.
+FUZZ_S   ?= 60
+TARGET   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test torture lint format types layers check package catalog bench lock audit
-.PHONY: test-lowest test-newest clean
+.PHONY: help install demo run simulate test torture lint format types layers check package picture catalog bench lock audit
+.PHONY: test-lowest test-newest fuzz clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -89,6 +92,9 @@ package: $(DEVELOP) ## build wheel and source distribution into dist, check them
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/packaging/exercise.py dist
 
+picture: $(DEVELOP) ## draw the README's picture of a terminal from a real run
+	PYTHONPATH=tests/support $(BIN)/python tests/pictures/terminal.py docs/terminal.svg
+
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
@@ -117,6 +123,10 @@ define other
 	$(UV) pip install --quiet --python .venv-$(1)/bin/python $(2) --editable '.[parquet,zst]' --group dev
 	.venv-$(1)/bin/python -m pytest -q -n $(WORKERS) --dist worksteal $(or $(ARGS),$(CHEAP))
 endef
+
+fuzz: $(DEVELOP) ## look for bytes that bring a reader down: make fuzz FUZZ_S=600 TARGET=csv
+	@$(PIP) install --only-binary :all: --group fuzz
+	PYTHONPATH=tests/support $(BIN)/python tests/fuzz/run.py $(FUZZ_S) $(TARGET)
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .venv-lowest .venv-newest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist .coverage .coverage.*

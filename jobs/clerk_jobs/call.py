@@ -62,11 +62,13 @@ class Draft:
         key: digest of what makes two rows the same person or thing; equal keys have one effect.
         digest: digest of everything that will be sent; a changed row has another.
         group: what a bulk call may not mix (the organization's id, "" for the instance).
+        name: digest by which rows of later steps refer to this one; None where none can.
     """
 
     key: bytes
     digest: bytes
     group: str = ""
+    name: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class Call:
         body: a JSON value, or None for no body.
         subject: whose own limit counts this call (a user's, an organization's or a membership's id).
         items: how many items' effects this call carries, 0 for reads.
+        exact: whether numbers of the answer keep their spelling, see `clerk_jobs.metadata.numbers`.
     """
 
     operation: str
@@ -137,6 +140,7 @@ class Call:
     body: Any = field(default=None, repr=False)
     subject: str | None = None
     items: int = 0
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

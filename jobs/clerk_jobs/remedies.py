@@ -10,19 +10,27 @@ __all__ = ["REMEDIES", "remedy_of"]
 _MEND: Final = "mend these rows (runs failed prints them), then run the job with the mended file"
 
 REMEDIES: Final[Mapping[str, str]] = {
+    "already_exists": "they exist, and on_existing is fail: write on_existing: skip or update if that is right",
     "ambiguous": "name these users by their id instead",
+    "ambiguous_user": "what is one row of yours is two users at Clerk: look at them, then mend the row",
     "call_refused": _MEND,
     "cast_failed": _MEND,
     "changed_meanwhile": "look at what is there now, then resume with --on-unresolved retry (overwrites it) or skip",
     "conflict": "look at what is there now; undo --force overwrites it",
     "function_failed": _MEND,
+    "exists_meanwhile": "retry RUN changes these users as on_existing: update says",
+    "form_identifier_exists": "another user has one of these identifiers, a phone number or a username perhaps",
     "form_param_exceeds_allowed_size": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
+    "invalid_digest": "check password_hasher, and that the export did not cut the digests off",
     "invalid_email": _MEND,
     "invalid_id": _MEND,
+    "invalid_phone_number": _MEND,
     "metadata_too_large": "keep less in this kind of metadata: 8 KB is all that Clerk takes",
+    "missing_identifier": _MEND,
     "missing_value": _MEND,
     "not_found": "check that the ids are those of this instance, and of users who still exist",
     "not_restorable": "set these values by hand: results.csv names the subjects",
+    "other_external_id": "one person under two old ids: decide which one stays, and mend the rows",
     "resource_not_found": "check that the ids are those of this instance, and of things that still exist",
     "stored_differently": "read these subjects and compare; if Clerk merged an array, write it under mode: replace",
 }

@@ -170,9 +170,17 @@ def _differences(facts: RunFacts, wanted: RunFacts) -> list[str]:
     pairs = {
         "instance": (facts.instance, wanted.instance),
         "job file": (facts.identity, wanted.identity),
-        "input": (facts.fingerprint, wanted.fingerprint),
+        **_inputs(facts, wanted),
     }
     return [name for name, (before, now) in pairs.items() if before != now]
+
+
+def _inputs(facts: RunFacts, wanted: RunFacts) -> dict[str, tuple[str, str]]:
+    """The inputs then and now: of a job with the same steps each by its name."""
+    before, now = facts.inputs, wanted.inputs
+    if before is None or now is None or before.keys() != now.keys():
+        return {"input": (facts.fingerprint, wanted.fingerprint)}
+    return {f"input of step {name}": (before[name], now[name]) for name in now}
 
 
 def has_sent(run: RunFolder) -> bool:

@@ -26,6 +26,7 @@ import orjson
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
+from clerk_jobs.metadata.numbers import loads_exact, spelling
 from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
@@ -193,7 +194,8 @@ class Client:
         """
         assert self._session is not None, "the client is used as an async context manager"
         url = self._url(call)
-        data = None if call.body is None else orjson.dumps(call.body)
+        data = None if call.body is None else spelling(call.body)
+        decode = loads_exact if call.exact else decode
         headers = {} if data is None else {"Content-Type": "application/json"}
         try:
             async with (

@@ -6,7 +6,6 @@ import asyncio
 import dataclasses
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from clerk_jobs.call import Item, Outcome, ReadRefused, Talk
@@ -47,10 +46,10 @@ class ImagePayloads:
 
     Args:
         inner: reads the rows back.
-        journal: the run's ``run.db``, with the images.
+        journal: the run's, with the images.
     """
 
-    def __init__(self, inner: Payloads, journal: Path) -> None:
+    def __init__(self, inner: Payloads, journal: Journal) -> None:
         """Read through ``inner``."""
         self._inner = inner
         self._journal = journal
@@ -65,9 +64,9 @@ class ImagePayloads:
         doubtful = [item.target for item in items if item.since_ms is not None and item.target is not None]
         if not doubtful:
             return items
-        reader = open_reader(self._journal)
+        reader = open_reader(self._journal.path)
         try:
-            before = before_of(reader, doubtful)
+            before = before_of(reader, self._journal.span, doubtful)
         finally:
             reader.close()
         return [dataclasses.replace(item, before=before.get(item.target or "")) for item in items]
@@ -115,13 +114,14 @@ class Comparer:
         Raises:
             StoppedError: Clerk's answer cannot be believed, so that nothing may be written.
         """
-        await self._journal.read(prepare_images)
+        span = self._journal.span
+        await self._journal.read(lambda db: prepare_images(db, span))
         if self._listed:
             async for units in self._batches():
                 await self._settle_unchanged(units)
         try:
             await each(self._batches(), lambda units: self._compare(units, self._screening.read), self._workers)
-            if self._joins and (leads := await self._journal.read(join_subjects)):
+            if self._joins and (leads := await self._journal.read(lambda db: join_subjects(db, span))):
                 joined = self._cut(await self._journal.read(lambda db: units_of(db, leads)))
                 await each(joined, lambda units: self._compare(units, self._screening.joined), self._workers)
         except ReadRefused as error:
@@ -137,7 +137,7 @@ class Comparer:
         outcomes = [outcome for verdict in verdicts for outcome in verdict.outcomes]
         images = [verdict.image for verdict in verdicts if verdict.image is not None]
         await self._journal.settle(outcomes)
-        await self._journal.read(lambda db: keep_images(db, images, undo=self._undo))
+        await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=self._undo))
         self.screened += len(outcomes)
         self.large += sum(verdict.large for verdict in verdicts)
 
@@ -156,7 +156,7 @@ class Comparer:
         last = 0
 
         def ahead(db: sqlite3.Connection) -> list[Unit]:
-            return units_after(db, last, AHEAD)
+            return units_after(db, self._journal.span, last, AHEAD)
 
         while units := await self._journal.read(ahead):
             last = units[-1][0].seq

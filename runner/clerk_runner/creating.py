@@ -17,6 +17,7 @@ from clerk_runner.journal import Journal
 from clerk_runner.kinds import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
 from clerk_runner.mapping import MappingKeeper, owners_of, require_mapping
 from clerk_runner.request import RunRequest
+from clerk_runner.spans import Span
 from clerk_runner.user_screener import UserScreener
 from clerk_runner.view import Words
 
@@ -125,7 +126,7 @@ class UndoCreatesKind(ComparingKind):
 
     async def deleted(self, journal: Journal) -> int:
         """The users that the run created; what is put back is not deleted."""
-        return await journal.read(_deleted)
+        return await journal.read(lambda db: _deleted(db, journal.span))
 
     def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
         """What is destroyed, and who is left alone."""
@@ -145,10 +146,13 @@ class UndoCreatesKind(ComparingKind):
         return f"{pending:,} {noun} deleted or put back; this is irreversible"
 
 
-def _deleted(db: sqlite3.Connection) -> int:
+def _deleted(db: sqlite3.Connection, span: Span) -> int:
     states = (State.PENDING, State.INTENT, State.DOUBT, State.DONE)
-    query = "SELECT count(*) FROM item JOIN grp ON grp.id = item.grp WHERE grp.name = ? AND item.state IN (?, ?, ?, ?)"
-    return int(db.execute(query, (DELETE, *states)).fetchone()[0])
+    query = (
+        "SELECT count(*) FROM item JOIN grp ON grp.id = item.grp WHERE grp.name = ? AND item.state IN (?, ?, ?, ?) "
+        "AND item.seq BETWEEN ? AND ?"
+    )
+    return int(db.execute(query, (DELETE, *states, span.first, span.last)).fetchone()[0])
 
 
 UNDOING_CREATES = Words(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from clerk_jobs.call import ReadRefused
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
 
 __all__ = [
@@ -63,6 +64,8 @@ class RunnerError(ClerkBatchError):
         self.message = message
         self.code = code
         self.hint = hint
+        self.known: dict[str, str] = {}
+        """What is known of the run, which ``--json`` prints beside the error."""
 
 
 class UsageError(RunnerError):
@@ -115,4 +118,6 @@ def exit_of(error: BaseException) -> Exit:
         return error.exit
     if isinstance(error, JobFileError | InputError):
         return Exit.USAGE
+    if isinstance(error, ReadRefused):
+        return Exit.STOPPED
     return Exit.FAULT

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from clerk_jobs.call import State
-from clerk_jobs.rows import RowSource
 from clerk_runner.engine import Engine
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, UsageError
 from clerk_runner.folders import RunFolder, write_private
@@ -18,7 +19,8 @@ from clerk_runner.high_water import end_start
 from clerk_runner.journal import Journal
 from clerk_runner.leaving import clock_text
 from clerk_runner.logs import Log
-from clerk_runner.report import Summary, count_items, write_failed_file, write_results
+from clerk_runner.parts import Part
+from clerk_runner.report import StepItems, Summary, count_items, write_failed_file, write_results
 from clerk_runner.reporting.leaving import leave_report
 from clerk_runner.view import Progress, Tally, Words
 
@@ -53,7 +55,7 @@ class Ended:
         return "waiting" if isinstance(self.error, LeftEarly) else "stopped"
 
 
-async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: Ended, log: Log) -> Summary:
+async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], ended: Ended, log: Log) -> Summary:
     """Write the reports and say how the run stands.
 
     Raises:
@@ -65,10 +67,10 @@ async def finish(folder: RunFolder, journal: Journal, source: RowSource, ended: 
     code = None if ended.error is None else ended.error.code
     await journal.put(state=ended.state, stop_code=code, requests=requests, throttled=throttled)
     await end_start(folder, journal)
-    await asyncio.to_thread(_write_reports, folder, source)
-    summary = _summary(folder, ended, requests, throttled)
+    outputs = await asyncio.to_thread(_write_reports, folder, parts)
+    summary = _summary(folder, parts, ended, (requests, throttled), outputs)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
-    if trouble := await asyncio.to_thread(leave_report, folder, source):
+    if trouble := await asyncio.to_thread(leave_report, folder, parts[0].source if len(parts) == 1 else None):
         log.warning("report", reason=trouble)
     if ended.state == "finalizing":
         await journal.put(state="done")
@@ -92,8 +94,8 @@ def repeated(folder: RunFolder) -> Summary:
     return msgspec.structs.replace(summary, repeated=True)
 
 
-def engine_progress(engine: Engine, words: Words) -> Progress:
-    """The engine's snapshot for people."""
+def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
+    """The engine's snapshot as a line for people; ``step`` is the one it works on."""
     status = engine.status()
     counts = status.counts
     tally = Tally(*(counts[state] for state in (State.DONE, State.SKIPPED, State.FAILED, State.UNRESOLVED)))
@@ -110,15 +112,38 @@ def engine_progress(engine: Engine, words: Words) -> Progress:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
         told.append(f"waiting for the next permit until {clock_text(time.time() + status.next_permit_s)}")
-    return Progress(words.doing, settled, sum(counts.values()), ", ".join(told), parts, tally)
+    label = f"{step}: {words.doing}" if step else words.doing
+    return Progress(label, settled, sum(counts.values()), ", ".join(told), parts, tally)
 
 
-def _write_reports(folder: RunFolder, source: RowSource) -> None:
-    write_results(folder.journal_path, folder.path / "results.csv")
-    write_failed_file(folder.journal_path, source, folder.path / "failed.csv")
+def _write_reports(folder: RunFolder, parts: Sequence[Part]) -> list[str]:
+    """Write ``results.csv`` and the failed rows, by step where there are some; returns the files."""
+    written = [folder.path / "results.csv"]
+    write_results(folder.journal_path, written[0], [part.name for part in parts if part.name])
+    for part in parts:
+        written.append(folder.path / (f"failed-{part.name}.csv" if part.name else "failed.csv"))
+        write_failed_file(folder.journal_path, part.source, written[-1], part.span)
+    return [str(path) for path in written]
 
 
-def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> Summary:
+def stepped(journal: Path, parts: Sequence[Part]) -> list[StepItems] | msgspec.UnsetType:
+    """How every step stands; nothing for a job without."""
+    found = [
+        StepItems(name=part.name, kind=part.job.kind, items=count_items(journal, part.span))
+        for part in parts
+        if part.name
+    ]
+    return found or msgspec.UNSET
+
+
+def _summary(
+    folder: RunFolder, parts: Sequence[Part], ended: Ended, sent: tuple[int, int], outputs: list[str]
+) -> Summary:
+    """How the run stands.
+
+    Args:
+        sent: requests of all its starts, and how many of them were throttled.
+    """
     facts, items, error = folder.facts(), count_items(folder.journal_path), ended.error
     mapping = [folder.meta()["mapping"]] if "mapping" in folder.meta() else []
     told: dict[str, Any] | None = None
@@ -139,15 +164,16 @@ def _summary(folder: RunFolder, ended: Ended, requests: int, throttled: int) -> 
         kind=facts.kind,
         state=state,
         items=items,
-        requests=requests,
-        throttled=throttled,
+        requests=sent[0],
+        throttled=sent[1],
         elapsed_s=round(ended.elapsed_s, 3),
-        outputs=[str(folder.path / name) for name in ("results.csv", "failed.csv")] + [*mapping, *_backups(folder)],
+        outputs=[*outputs, *mapping, *_backups(folder)],
         run_dir=str(folder.path),
         exit=int(exit_code),
         parent=facts.parent,
         error=told,
         next_permit=error.until if isinstance(error, LeftEarly) else None,
+        steps=stepped(folder.journal_path, parts),
     )
 
 

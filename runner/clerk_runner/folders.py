@@ -45,7 +45,8 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         identity: digest of what decides its effects (job name, kind, templates, modes).
-        fingerprint: SHA-256 of the input.
+        fingerprint: SHA-256 of the input; of a job with steps, of all their inputs.
+        inputs: of a job with steps: SHA-256 of each step's input, by its name.
         instance: the instance's id, or the key's fingerprint where the id cannot be read.
     """
 
@@ -64,6 +65,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int
     allow_outside: bool = False
     parent: str | None = None
+    inputs: dict[str, str] | None = None
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -299,11 +301,23 @@ def _same_file(handle: int, path: Path) -> bool:
 
 
 def _check_private(folder: Path) -> None:
+    """Check that a folder is one, and this user's alone.
+
+    Raises:
+        UsageError: it is not; the message says which.
+    """
     status = folder.lstat()
-    ours = stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-    if not ours or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise UsageError(
-            f"others may write into the state folder {folder}, or it is not yours",
-            code="state_folder",
-            hint=f"chmod 700 {folder}, or set CLERK_BATCH_HOME to a folder of your own",
-        )
+    elsewhere = "set CLERK_BATCH_HOME to a folder of your own"
+    if stat.S_ISLNK(status.st_mode):
+        problem, hint = "is a symbolic link", f"set CLERK_BATCH_HOME to the folder itself: {folder.resolve()}"
+    elif not stat.S_ISDIR(status.st_mode):
+        problem, hint = "is no folder", elsewhere
+    elif status.st_uid != os.geteuid():
+        problem, hint = "belongs to another user", elsewhere
+    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem, hint = "can be written to by others", f"chmod 700 {folder}, or {elsewhere}"
+    else:
+        return
+    if folder.name in ("runs", "locks", "ledger") and stat.S_ISLNK(status.st_mode):
+        hint = "move what it leads to into its place"
+    raise UsageError(f"the state folder {folder} {problem}", code="state_folder", hint=hint)

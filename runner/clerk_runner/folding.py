@@ -14,6 +14,7 @@ from itertools import islice
 
 from clerk_jobs.call import State
 from clerk_runner.journal import OPEN_COLUMNS, Journal, OpenItem, open_item
+from clerk_runner.spans import Span
 
 __all__ = ["Unit", "UnitFeed", "count_units", "fold_subjects", "join_subjects", "units_after", "units_of"]
 
@@ -21,56 +22,60 @@ Unit = list[OpenItem]
 """The rows of one subject in their order; most have one."""
 
 AHEAD = 1_000
-JUDGED = f"resource IS NOT NULL AND state IN ({State.PENDING:d}, {State.SKIPPED:d})"
+JUDGED = f"resource IS NOT NULL AND state IN ({State.PENDING:d}, {State.SKIPPED:d}) AND item.seq BETWEEN ? AND ?"
 TABLE = "CREATE TABLE IF NOT EXISTS fold(seq INTEGER PRIMARY KEY, lead INTEGER NOT NULL)"
 MEMBERS = "CREATE INDEX IF NOT EXISTS fold_lead ON fold(lead)"
 
 
-def fold_subjects(db: sqlite3.Connection) -> None:
+def fold_subjects(db: sqlite3.Connection, span: Span) -> None:
     """Note which rows have the same key, once all are in; doing it again does nothing more."""
     db.execute(TABLE)
     db.execute(MEMBERS)
-    db.execute("DELETE FROM fold")
+    own = (span.first, span.last)
+    db.execute("DELETE FROM fold WHERE seq BETWEEN ? AND ?", own)
     db.execute(
         "INSERT INTO fold(seq, lead) SELECT item.seq, same.lead FROM item JOIN "
-        "(SELECT key, min(seq) AS lead FROM item WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1) AS same "
-        "ON same.key = item.key"
+        "(SELECT key, min(seq) AS lead FROM item WHERE key IS NOT NULL AND seq BETWEEN ? AND ? "
+        "GROUP BY key HAVING count(*) > 1) AS same ON same.key = item.key WHERE item.seq BETWEEN ? AND ?",
+        (*own, *own),
     )
 
 
-def join_subjects(db: sqlite3.Connection) -> list[int]:
+def join_subjects(db: sqlite3.Connection, span: Span) -> list[int]:
     """Fold rows that named one subject in different ways, once reading has told; returns the leads of those.
 
     They are pending again, also where a part of them alone changed nothing: only together can they be judged.
     """
     db.execute("CREATE TEMP TABLE IF NOT EXISTS joined(resource TEXT PRIMARY KEY, lead INTEGER) WITHOUT ROWID")
     db.execute("DELETE FROM joined")
+    own = (span.first, span.last)
     db.execute(
         f"INSERT INTO joined SELECT resource, min(seq) FROM item WHERE {JUDGED} "  # noqa: S608  a constant
-        "GROUP BY resource HAVING count(DISTINCT key) > 1"
+        "GROUP BY resource HAVING count(DISTINCT key) > 1",
+        own,
     )
     members = f"FROM item JOIN joined USING (resource) WHERE {JUDGED}"
-    db.execute(f"INSERT OR REPLACE INTO fold(seq, lead) SELECT item.seq, joined.lead {members}")
-    db.execute(f"UPDATE item SET state = 0, verdict = NULL WHERE seq IN (SELECT item.seq {members})")  # noqa: S608
+    db.execute(f"INSERT OR REPLACE INTO fold(seq, lead) SELECT item.seq, joined.lead {members}", own)
+    db.execute(f"UPDATE item SET state = 0, verdict = NULL WHERE seq IN (SELECT item.seq {members})", own)  # noqa: S608
     return [lead for (lead,) in db.execute("SELECT lead FROM joined ORDER BY lead")]
 
 
-def units_after(db: sqlite3.Connection, after: int, limit: int) -> list[Unit]:
+def units_after(db: sqlite3.Connection, span: Span, after: int, limit: int) -> list[Unit]:
     """The next units whose lead is pending, by the lead's place in the input."""
     rows = db.execute(
         f"SELECT {OPEN_COLUMNS}, fold.lead FROM item JOIN grp ON grp.id = item.grp "  # noqa: S608  a constant
-        "LEFT JOIN fold ON fold.seq = item.seq WHERE item.state = 0 AND item.seq > ? "
+        "LEFT JOIN fold ON fold.seq = item.seq WHERE item.state = 0 AND item.seq > ? AND item.seq <= ? "
         "AND (fold.lead IS NULL OR fold.lead = item.seq) ORDER BY item.seq LIMIT ?",
-        (after, limit),
+        (max(after, span.base), span.last, limit),
     ).fetchall()
     return [_members(db, row[-1]) if row[-1] is not None else [open_item(row[:-1])] for row in rows]
 
 
-def count_units(db: sqlite3.Connection) -> int:
+def count_units(db: sqlite3.Connection, span: Span) -> int:
     """How many units are pending."""
-    pending = "FROM item LEFT JOIN fold ON fold.seq = item.seq WHERE item.state = 0"
+    pending = "FROM item LEFT JOIN fold ON fold.seq = item.seq WHERE item.state = 0 AND item.seq BETWEEN ? AND ?"
     query = f"SELECT count(*) {pending} AND (fold.lead IS NULL OR fold.lead = item.seq)"
-    return int(db.execute(query).fetchone()[0])
+    return int(db.execute(query, (span.first, span.last)).fetchone()[0])
 
 
 def units_of(db: sqlite3.Connection, leads: Sequence[int]) -> list[Unit]:
@@ -105,10 +110,11 @@ class UnitFeed:
 
     async def fill(self) -> None:
         """Read ahead where less than half is held; the workers take turns, so that nothing is read twice."""
+        span = self._journal.span
         async with self._filling:
             while self._unread and len(self._units) < AHEAD // 2:
                 last = self._last_seq
-                units = await self._journal.read(lambda db, last=last: units_after(db, last, AHEAD))  # type: ignore[misc]
+                units = await self._journal.read(lambda db, last=last: units_after(db, span, last, AHEAD))  # type: ignore[misc]
                 assert units, "the journal has fewer pending items than were counted"
                 self._last_seq = units[-1][0].seq
                 for unit in units:

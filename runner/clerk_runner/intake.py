@@ -1,6 +1,6 @@
 """Taking an input into a journal: for the first time, again after it changed, and beside what earlier runs did.
 
-Plain functions on an open connection, each inside the caller's transaction.
+Plain functions on an open connection, each inside the caller's transaction. A ``Span`` says whose items they touch.
 """
 
 from __future__ import annotations
@@ -11,13 +11,26 @@ from pathlib import Path
 
 from clerk_jobs.call import State
 from clerk_runner.records import SourceRow
-from clerk_runner.schema import UNIQUE_KEYS, open_reader
+from clerk_runner.schema import KEYS, UNIQUE_KEYS, open_reader
+from clerk_runner.spans import Span
 
-__all__ = ["Names", "finish_changes", "match_changed", "prepare_changes", "seal", "skip_done_in", "take_in", "unseal"]
+__all__ = [
+    "Names",
+    "finish_changes",
+    "judge_names",
+    "match_changed",
+    "prepare_changes",
+    "seal",
+    "set_names",
+    "skip_done_in",
+    "take_in",
+    "unseal",
+]
 
 REMOVED = "row_removed"
 REMOVED_IN_DOUBT = "row_removed_in_doubt"
 CONFLICT = "conflicting_rows"
+SAME_NAME = "key_repeated"
 
 INSERT = "INSERT INTO item(seq, line, offset, state, grp, key, digest) VALUES (?, ?, ?, 0, ?, ?, ?)"
 AT_ONCE = 100
@@ -75,33 +88,51 @@ def take_in(db: sqlite3.Connection, rows: Sequence[SourceRow]) -> None:
     for start in range(0, whole, AT_ONCE):
         db.execute(INSERT_MANY, [value for row in drafted[start : start + AT_ONCE] for value in row])
     db.executemany(INSERT, drafted[whole:])
+    set_names(db, rows)
 
 
-def seal(db: sqlite3.Connection) -> None:
-    """Judge rows with the same key, and let no key repeat from now on; doing it again does nothing."""
+def set_names(db: sqlite3.Connection, rows: Sequence[SourceRow]) -> None:
+    """Give the items of these rows the names by which later steps refer to them; most jobs have none."""
+    named = [(row.draft.name, row.seq) for row in rows if row.draft is not None and row.draft.name is not None]
+    if named:
+        db.executemany("UPDATE item SET name = ? WHERE seq = ?", named)
+
+
+def seal(db: sqlite3.Connection, span: Span) -> None:
+    """Judge rows with the same key, and let no key repeat from now on; doing it again does nothing.
+
+    Among several steps only the judging can be had: a key may well be another step's too.
+    """
+    if span.of_many:
+        db.execute(KEYS)
+        _judge_repeats(db, span)
+        return
     if _sealed(db):
         return
     try:
         db.execute(UNIQUE_KEYS)
     except sqlite3.IntegrityError:
-        _judge_repeats(db)
+        _judge_repeats(db, span)
         db.execute(UNIQUE_KEYS)
 
 
-def unseal(db: sqlite3.Connection) -> None:
+def unseal(db: sqlite3.Connection, span: Span) -> None:
     """Forget every item, to take an input in anew."""
-    db.execute("DROP INDEX IF EXISTS item_key")
-    db.execute("DELETE FROM item")
+    if not span.of_many:
+        db.execute("DROP INDEX IF EXISTS item_key")
+    db.execute("DELETE FROM item WHERE seq BETWEEN ? AND ?", (span.first, span.last))
 
 
 def _sealed(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'item_key'").fetchone() is not None
 
 
-def _judge_repeats(db: sqlite3.Connection) -> None:
-    names = Names(db)
-    repeated = "SELECT key FROM item WHERE key IS NOT NULL GROUP BY key HAVING count(*) > 1"
-    rows = db.execute(f"SELECT seq, line, key, digest FROM item WHERE key IN ({repeated}) ORDER BY key, seq")  # noqa: S608
+def _judge_repeats(db: sqlite3.Connection, span: Span) -> None:
+    names, own = Names(db), (span.first, span.last)
+    inside = "seq BETWEEN ? AND ?"
+    repeated = f"SELECT key FROM item WHERE key IS NOT NULL AND {inside} GROUP BY key HAVING count(*) > 1"  # noqa: S608
+    query = f"SELECT seq, line, key, digest FROM item WHERE {inside} AND key IN ({repeated}) ORDER BY key, seq"  # noqa: S608
+    rows = db.execute(query, (*own, *own)).fetchall()
     first: tuple[int, int, bytes, bytes] | None = None
     for row in rows:
         if first is None or row[2] != first[2]:
@@ -131,35 +162,50 @@ def _repeat(
     return State.FAILED, names.verdict(CONFLICT, said.format(first[1]))
 
 
-def prepare_changes(db: sqlite3.Connection) -> None:
+def judge_names(db: sqlite3.Connection, span: Span) -> None:
+    """Fail pending rows that share the key by which later steps refer to them, and are not the same row."""
+    own, verdicts = (span.first, span.last), Names(db)
+    pending = "state = 0 AND seq BETWEEN ? AND ?"
+    shared = f"SELECT name FROM item WHERE name IS NOT NULL AND {pending} GROUP BY name HAVING count(*) > 1"  # noqa: S608
+    query = f"SELECT seq, line, name FROM item WHERE {pending} AND name IN ({shared}) ORDER BY name, seq"  # noqa: S608
+    rows = db.execute(query, (*own, *own)).fetchall()
+    for place, (seq, _, name) in enumerate(rows):
+        # The nearest other row of the name: the one before, for the first the one after.
+        other = rows[place - 1] if place and rows[place - 1][2] == name else rows[place + 1]
+        said = f"line {other[1]} has the same key: later steps could not tell which one is meant"
+        verdict = verdicts.verdict(SAME_NAME, said)
+        db.execute("UPDATE item SET state = ?, verdict = ? WHERE seq = ?", (State.FAILED, verdict, seq))
+
+
+def prepare_changes(db: sqlite3.Connection, span: Span) -> None:
     """Move every known item out of the way of a changed input, to numbers below zero; may be repeated after a crash.
 
     Faults, duplicates and contradictions are forgotten and judged anew; what was attempted stays on record.
     """
-    seal(db)
-    db.execute("DELETE FROM item WHERE key IS NULL")
+    seal(db, span)
+    own, aside = (span.first, span.last), (-span.last, -span.first)
+    inside = "(seq BETWEEN ? AND ? OR seq BETWEEN ? AND ?)"
+    db.execute(f"DELETE FROM item WHERE key IS NULL AND {inside}", (*own, *aside))  # noqa: S608  a constant
     db.execute(
-        "UPDATE item SET state = 0, verdict = NULL WHERE state = ? AND attempt IS NULL "
-        "AND verdict IN (SELECT id FROM verdict WHERE code = ?)",
-        (State.FAILED, CONFLICT),
+        f"UPDATE item SET state = 0, verdict = NULL WHERE {inside} AND state = ? AND attempt IS NULL "  # noqa: S608
+        "AND verdict IN (SELECT id FROM verdict WHERE code IN (?, ?))",
+        (*own, *aside, State.FAILED, CONFLICT, SAME_NAME),
     )
-    top = db.execute("SELECT max(seq) FROM item").fetchone()[0]
-    if top is not None and top > 0:
-        # Through a free range first: a number that another item still has would be refused.
-        low = db.execute("SELECT min(seq) FROM item").fetchone()[0]
-        shift = top - min(low, 0) + 1
-        db.execute("UPDATE item SET seq = seq - ?", (2 * shift,))
+    # Beyond what an earlier start moved: a number that another item still has would be refused.
+    low = db.execute("SELECT min(seq) FROM item WHERE seq BETWEEN ? AND ?", aside).fetchone()[0]
+    db.execute("UPDATE item SET seq = ? - seq WHERE seq BETWEEN ? AND ?", (0 if low is None else low + span.base, *own))
 
 
-def match_changed(db: sqlite3.Connection, rows: Sequence[SourceRow]) -> None:
+def match_changed(db: sqlite3.Connection, rows: Sequence[SourceRow], span: Span) -> None:
     """Take rows of a changed input in, each in the place of the item with its key where there is one."""
     names = Names(db)
     query = (
         "SELECT item.seq, item.line, item.key, item.digest, item.state, verdict.code FROM item "
-        "LEFT JOIN verdict ON verdict.id = item.verdict WHERE item.key = ?"
+        "LEFT JOIN verdict ON verdict.id = item.verdict WHERE item.key = ? AND abs(item.seq) BETWEEN ? AND ?"
     )
     for row in rows:
-        known = None if row.draft is None else db.execute(query, (row.draft.key,)).fetchone()
+        keyed = () if row.draft is None else (row.draft.key, span.first, span.last)
+        known = None if row.draft is None else db.execute(query, keyed).fetchone()
         if row.draft is None or known is None:
             take_in(db, [row])
             continue
@@ -176,6 +222,7 @@ def match_changed(db: sqlite3.Connection, rows: Sequence[SourceRow]) -> None:
             "verdict = CASE WHEN ? THEN verdict END WHERE seq = ?",
             (row.seq, row.line, row.offset, said, names.group(row.draft.group), state, state == was, seq),
         )
+        set_names(db, [row])
 
 
 def _rematched(state: State, code: str | None, *, changed: bool) -> State:
@@ -190,21 +237,26 @@ def _rematched(state: State, code: str | None, *, changed: bool) -> State:
     return state
 
 
-def finish_changes(db: sqlite3.Connection) -> None:
+def finish_changes(db: sqlite3.Connection, span: Span) -> None:
     """Settle what the changed input no longer has: never sent is skipped, in doubt is unresolved, the rest stays."""
     names = Names(db)
     gone = names.verdict(REMOVED, "the changed input has no such row any more")
     lost = names.verdict(REMOVED_IN_DOUBT, "in doubt, and the changed input no longer says who it was")
-    db.execute("UPDATE item SET state = ?, verdict = ? WHERE seq < 0 AND state = 0", (State.SKIPPED, gone))
-    db.execute("UPDATE item SET state = ?, verdict = ? WHERE seq < 0 AND state IN (1, 2)", (State.UNRESOLVED, lost))
-    top = db.execute("SELECT max(0, coalesce(max(seq), 0)) FROM item").fetchone()[0]
-    left = db.execute("SELECT seq FROM item WHERE seq < 0 ORDER BY seq").fetchall()
+    aside = (-span.last, -span.first)
+    settle = "UPDATE item SET state = ?, verdict = ? WHERE seq BETWEEN ? AND ? AND state"
+    db.execute(f"{settle} = 0", (State.SKIPPED, gone, *aside))
+    db.execute(f"{settle} IN (1, 2)", (State.UNRESOLVED, lost, *aside))
+    own = (span.base, span.first, span.last)
+    top = db.execute("SELECT coalesce(max(seq), ?) FROM item WHERE seq BETWEEN ? AND ?", own).fetchone()[0]
+    left = db.execute("SELECT seq FROM item WHERE seq BETWEEN ? AND ? ORDER BY seq DESC", aside).fetchall()
     places = [(top + place, seq) for place, (seq,) in enumerate(left, 1)]
     db.executemany("UPDATE item SET seq = ?, offset = -1 WHERE seq = ?", places)
 
 
-def skip_done_in(db: sqlite3.Connection, earlier: Path) -> int:
+def skip_done_in(db: sqlite3.Connection, earlier: Path, span: Span, there: Span) -> int:
     """Skip what an earlier run did with the same key and payload; returns how many.
+
+    What was made then is noted as this run's: later steps may refer to it.
 
     What that run left unresolved is unresolved here too: nobody is sent to again because a file was changed. Take the
     earlier runs oldest first: a later one may have done what an older one left open.
@@ -216,24 +268,25 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path) -> int:
     changed = 0
     old = open_reader(earlier)
     try:
-        query = "SELECT resource, key, digest FROM item WHERE state = ? AND key IS NOT NULL"
-        rows = old.execute(query, (State.DONE,))
+        query = "SELECT resource, key, digest FROM item WHERE state = ? AND key IS NOT NULL AND seq BETWEEN ? AND ?"
+        own = f"seq BETWEEN {span.first} AND {span.last}"
+        rows = old.execute(query, (State.DONE, there.first, there.last))
         while batch := rows.fetchmany(1000):
             keys = [(key,) for _, key, _ in batch]
             db.executemany(
-                f"UPDATE item SET state = 0, verdict = NULL WHERE key = ? AND verdict = {unknown}",  # noqa: S608  a number
+                f"UPDATE item SET state = 0, verdict = NULL WHERE key = ? AND verdict = {unknown} AND {own}",  # noqa: S608  numbers
                 keys,
             )
             changed += db.executemany(
-                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done}, "  # noqa: S608  two integers
-                "resource = coalesce(?, resource) WHERE key = ? AND digest = ? AND state = 0",
+                f"UPDATE item SET state = {State.SKIPPED:d}, verdict = {done}, resource = coalesce(?, resource) "  # noqa: S608  numbers
+                f"WHERE key = ? AND digest = ? AND state = 0 AND {own}",
                 batch,
             ).rowcount
-        rows = old.execute(query, (State.UNRESOLVED,))
+        rows = old.execute(query, (State.UNRESOLVED, there.first, there.last))
         while batch := rows.fetchmany(1000):
             db.executemany(
-                f"UPDATE item SET state = {State.UNRESOLVED:d}, verdict = {unknown} "  # noqa: S608  two integers
-                "WHERE key = ? AND state = 0",
+                f"UPDATE item SET state = {State.UNRESOLVED:d}, verdict = {unknown} "  # noqa: S608  numbers
+                f"WHERE key = ? AND state = 0 AND {own}",
                 [(key,) for _, key, _ in batch],
             )
     finally:

@@ -11,6 +11,8 @@ writer's thread; a result that arrived is on the disk.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +24,8 @@ import orjson
 from clerk_jobs.call import Outcome, State
 from clerk_runner import intake
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
-from clerk_runner.schema import damaged, open_writer
+from clerk_runner.schema import add_names, damaged, open_writer
+from clerk_runner.spans import Span
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
 
@@ -39,14 +42,25 @@ OPEN_COLUMNS = (
 
 
 class Journal:
-    """The journal of one run; every method is one durable step."""
+    """The journal of one run; every method is one durable step.
+
+    Attributes:
+        span: the items that it is about: all of them, or those of one step.
+    """
 
     def __init__(self, path: Path, *, durable: bool) -> None:
         """Open or create it; see ``schema.open_writer`` for what it raises."""
         self.path = path
+        self.span = Span()
         self._writer = open_writer(path, durable=durable)
         self.watcher: Callable[[Sequence[Outcome]], None] | None = None
         """Is told what was written of items, once it is on the disk."""
+
+    def of_step(self, number: int) -> Journal:
+        """The same journal as one of several steps sees it: nothing but its own items."""
+        part = copy.copy(self)
+        part.span = Span(number, of_many=True)
+        return part
 
     def close(self) -> None:
         """Finish what was ordered, then close."""
@@ -79,40 +93,58 @@ class Journal:
 
     async def ingest(self, rows: Sequence[SourceRow]) -> None:
         """Take rows of the input in, in order; ``seal`` follows after the last one."""
-        await self._writer.run(lambda db: intake.take_in(db, rows))
+        await self._writer.run(lambda db: intake.take_in(db, self._placed(rows)))
+
+    def _placed(self, rows: Sequence[SourceRow]) -> Sequence[SourceRow]:
+        """Rows with their numbers in the journal instead of those in the input."""
+        base = self.span.base
+        return [dataclasses.replace(row, seq=base + row.seq) for row in rows] if base else rows
 
     async def seal(self) -> None:
         """Settle rows that repeat another one, once all are in; see ``intake.seal``."""
-        await self._writer.run(intake.seal)
+        await self._writer.run(lambda db: intake.seal(db, self.span))
+
+    async def judge_names(self) -> None:
+        """Fail rows that share the key by which later steps refer to them; see ``intake.judge_names``."""
+        await self._writer.run(lambda db: intake.judge_names(db, self.span))
 
     async def clear_items(self) -> None:
         """Forget an ingestion that did not finish; nothing was sent for it."""
-        await self._writer.run(intake.unseal)
+        await self._writer.run(lambda db: intake.unseal(db, self.span))
+
+    async def add_names(self) -> None:
+        """Let items have names, for later steps to refer to."""
+        await self._writer.run(add_names)
 
     async def match_changed(self, rows: Sequence[SourceRow]) -> None:
         """Take a changed input in beside what is known, matching rows by key (``--accept-changes``)."""
-        await self._writer.run(lambda db: intake.match_changed(db, rows))
+        await self._writer.run(lambda db: intake.match_changed(db, self._placed(rows), self.span))
 
     async def prepare_changes(self) -> None:
         """Move every known item out of the way of a changed input; see ``intake.prepare_changes``."""
-        await self._writer.run(intake.prepare_changes)
+        await self._writer.run(lambda db: intake.prepare_changes(db, self.span))
 
     async def finish_changes(self) -> None:
         """What the changed input no longer has and nobody sent is skipped; what was sent stays on record."""
-        await self._writer.run(intake.finish_changes)
+        await self._writer.run(lambda db: intake.finish_changes(db, self.span))
 
-    async def skip_done_in(self, earlier: Path) -> int:
-        """Skip what an earlier run of the job finished with the same key and payload; returns how many."""
-        return await self._writer.run(lambda db: intake.skip_done_in(db, earlier))
+    async def skip_done_in(self, earlier: Path, there: Span | None = None) -> int:
+        """Skip what an earlier run of the job finished with the same key and payload; returns how many.
+
+        Args:
+            there: the items of that run, where it has steps.
+        """
+        return await self._writer.run(lambda db: intake.skip_done_in(db, earlier, self.span, there or self.span))
 
     async def pending(self, after: int, limit: int) -> list[OpenItem]:
         """The next pending items by their place in the input."""
+        span = self.span
 
         def work(db: sqlite3.Connection) -> list[OpenItem]:
             rows = db.execute(
                 f"SELECT {OPEN_COLUMNS} FROM item JOIN grp ON grp.id = item.grp "  # noqa: S608  a constant
-                "WHERE item.state = 0 AND item.seq > ? ORDER BY item.seq LIMIT ?",
-                (after, limit),
+                "WHERE item.state = 0 AND item.seq > ? AND item.seq <= ? ORDER BY item.seq LIMIT ?",
+                (max(after, span.base), span.last, limit),
             )
             return [open_item(row) for row in rows]
 
@@ -122,8 +154,9 @@ class Journal:
         """The groups that have pending items."""
 
         def work(db: sqlite3.Connection) -> list[str]:
-            query = "SELECT name FROM grp WHERE EXISTS (SELECT 1 FROM item WHERE state = 0 AND grp = grp.id)"
-            return [row[0] for row in db.execute(query)]
+            pending = "SELECT 1 FROM item WHERE state = 0 AND grp = grp.id AND seq BETWEEN ? AND ?"
+            query = f"SELECT name FROM grp WHERE EXISTS ({pending})"  # noqa: S608  a constant
+            return [row[0] for row in db.execute(query, self._range)]
 
         return await self._writer.run(work)
 
@@ -135,8 +168,8 @@ class Journal:
             for start in range(0, len(keys), AT_ONCE):
                 part = keys[start : start + AT_ONCE]
                 marks = ", ".join("?" * len(part))
-                query = f"SELECT key, seq FROM item WHERE key IN ({marks}) AND state = 0"  # noqa: S608  only marks
-                found.update(db.execute(query, part).fetchall())
+                query = f"SELECT key, seq FROM item WHERE key IN ({marks}) AND state = 0 AND seq BETWEEN ? AND ?"  # noqa: S608  only marks
+                found.update(db.execute(query, (*part, *self._range)).fetchall())
             return found
 
         return await self._writer.run(work)
@@ -224,7 +257,8 @@ class Journal:
             rows = db.execute(
                 f"SELECT attempt.id, attempt.intent_ms, attempt.server_ms, attempt.ended_ms, {OPEN_COLUMNS} "  # noqa: S608
                 "FROM item JOIN grp ON grp.id = item.grp JOIN attempt ON attempt.id = item.attempt "
-                "WHERE item.state = 2 ORDER BY attempt.id, item.seq"
+                "WHERE item.state = 2 AND item.seq BETWEEN ? AND ? ORDER BY attempt.id, item.seq",
+                self._range,
             )
             found: dict[int, tuple[tuple[int, int, int, int | None], list[OpenItem]]] = {}
             for row in rows:
@@ -249,10 +283,14 @@ class Journal:
         """Items by state."""
 
         def work(db: sqlite3.Connection) -> Counter[State]:
-            rows = db.execute("SELECT state, count(*) FROM item GROUP BY state")
+            rows = db.execute("SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state", self._range)
             return Counter({State(state): count for state, count in rows})
 
         return await self._writer.run(work)
+
+    @property
+    def _range(self) -> tuple[int, int]:
+        return self.span.first, self.span.last
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query of the caller's own."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import ceil
-from pathlib import Path
 from typing import Protocol
 
 from clerk_jobs.call import Safety, State
@@ -110,6 +109,7 @@ class Kind(ABC):
         once: its effects happen once, so that a run that is done is not repeated.
         folds: rows of one subject travel together.
         deletes: it destroys, so that the number of rows has to be confirmed.
+        reads: Clerk is asked something before the first write.
         scopes: of CLERK_BAPI_SCOPES that it needs.
         saves: where the objects that rows name are saved before the first write, and what reads them.
     """
@@ -117,6 +117,7 @@ class Kind(ABC):
     once = True
     folds = False
     deletes = False
+    reads = True
     scopes: tuple[Scope, ...] = ("write",)
     saves: tuple[str, ObjectReader] | None = None
     words: Words = INVITING
@@ -137,7 +138,7 @@ class Kind(ABC):
         """Whether these reads are done again when a run goes on."""
         return not self.once
 
-    def payloads(self, source: RowSource, journal: Path) -> Payloads:  # noqa: ARG002  some need it
+    def payloads(self, source: RowSource, journal: Journal) -> Payloads:  # noqa: ARG002  some need it
         """What reads rows back."""
         return SourcePayloads(source, self.drafting)
 
@@ -149,6 +150,10 @@ class Kind(ABC):
         """Bring a new run's input into its journal."""
         await journal.clear_items()
         await ingest(source, self.drafting, journal.ingest)
+        await self.judge(journal)
+
+    async def judge(self, journal: Journal) -> None:
+        """Settle what rows of the same subject mean together, once all are in; doing it again does nothing more."""
         await journal.seal()
 
     async def take_changes_in(self, source: RowSource, journal: Journal) -> None:
@@ -234,7 +239,7 @@ class ComparingKind(Kind):
             workers=SCREENERS[around.instance.value],
         )
 
-    def payloads(self, source: RowSource, journal: Path) -> Payloads:
+    def payloads(self, source: RowSource, journal: Journal) -> Payloads:
         """Rows, and what was there before where that is asked."""
         return ImagePayloads(super().payloads(source, journal), journal)
 
@@ -242,15 +247,13 @@ class ComparingKind(Kind):
         """Rows of one subject together."""
         return UnitFeed(journal, pending)
 
-    async def take_in(self, source: RowSource, journal: Journal) -> None:
+    async def judge(self, journal: Journal) -> None:
         """Rows of one subject are not repeats: they are folded."""
-        await journal.clear_items()
-        await ingest(source, self.drafting, journal.ingest)
-        await journal.read(fold_subjects)
+        await journal.read(lambda db: fold_subjects(db, journal.span))
 
     async def take_changes_in(self, source: RowSource, journal: Journal) -> None:
         """The changed input from its start: reading tells what of it is there already."""
-        await journal.read(mark_written)
+        await journal.read(lambda db: mark_written(db, journal.span))
         await self.take_in(source, journal)
 
 
@@ -289,6 +292,8 @@ class MetadataKind(ComparingKind):
 
 class OperationKind(Kind):
     """``kind: operation``."""
+
+    reads = False
 
     def __init__(self, job: OperationJob, in_flight: int) -> None:
         """Look the operation up, and what it does beyond its name."""

@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any
 
 import msgspec
 
-from clerk_jobs.rows import RowSource
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
 from clerk_runner.backing_up import require_absent
@@ -30,12 +29,14 @@ from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Screens, Surroundings, kind_of
+from clerk_runner.kinds import Screens, Surroundings
 from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import silent_log
+from clerk_runner.named import NamedRows
+from clerk_runner.parts import Part, parts_of, plots_of
 from clerk_runner.planner import DEFAULT_LATENCY_S
-from clerk_runner.preview import Known, Standing, build_preview
-from clerk_runner.request import RunRequest, check_instance, disk_error, opened_source, past_of
+from clerk_runner.preview import Known, Standing, Whole, previewed
+from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
 from clerk_runner.view import Preview, View
 
 __all__ = ["Plan", "plan_job"]
@@ -80,8 +81,29 @@ class Plan:
             "quota_used": None if forecast.quota_used is None else round(forecast.quota_used, 4),
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
-            "problems": [{"line": line, "code": code, "message": message} for line, code, message in preview.problems],
+            "problems": _problems(preview),
+            **({"steps": [_step(step) for step in preview.steps]} if preview.steps else {}),
         }
+
+
+def _problems(preview: Preview) -> list[dict[str, Any]]:
+    """The first rows that cannot be sent; of a job with steps each names its step."""
+    if preview.steps:
+        return [{"step": step.step, **problem} for step in preview.steps for problem in _problems(step)]
+    return [{"line": line, "code": code, "message": message} for line, code, message in preview.problems]
+
+
+def _step(preview: Preview) -> dict[str, Any]:
+    """One step for scripts; times count from the start of the run."""
+    forecast = preview.forecast
+    return {
+        "name": preview.step,
+        "kind": preview.kind,
+        "items": msgspec.to_builtins(preview.items),
+        "calls": forecast.calls,
+        "starts_at": _iso(preview.starts_at),
+        "ends_at": _iso(preview.starts_at + forecast.ends_s),
+    }
 
 
 def _iso(wall_s: float) -> str:
@@ -98,10 +120,11 @@ async def plan_job(request: RunRequest, view: View, *, offline: bool) -> Plan:
     check_instance(request.job, request.credentials)
     began = time.monotonic()
     try:
-        with _temporary_folder() as folder, opened_source(request, folder / "input") as source:
+        plots = plots_of(request)
+        with _temporary_folder() as folder, opened_sources(request, folder / "input") as sources:
             journal = Journal(folder / "plan.db", durable=False)
             try:
-                planning = _Planning(request, view, RunFolder(folder), journal, source)
+                planning = _Planning(request, view, RunFolder(folder), journal, parts_of(plots, sources))
                 preview, requests = await planning.run(offline=offline)
             finally:
                 journal.close()
@@ -124,40 +147,42 @@ class _Planning:
     """One plan, on a journal that is thrown away."""
 
     def __init__(
-        self, request: RunRequest, view: View, folder: RunFolder, journal: Journal, source: RowSource | None
+        self, request: RunRequest, view: View, folder: RunFolder, journal: Journal, parts: Sequence[Part]
     ) -> None:
         self._request = request
         self._view = view
         self._folder = folder
         self._journal = journal
-        self._source = source
+        self._parts = parts
         self._instance = request.credentials.key.kind
-        self._kind = kind_of(request.job, self._instance, request.gate_options)
         self._screener: Screens | None = None
         self._clock = LoopClock()
 
     async def run(self, *, offline: bool) -> tuple[Preview, int]:
         """Check every row, and ask Clerk what it has unless ``offline``; also returns the requests."""
         request = self._request
-        self._kind.require_outputs(request, None)
+        # What later steps would read depends on what the first one does.
+        first = self._parts[0]
+        for part in self._parts:
+            part.kind.require_outputs(request, None)
         standing = Standing(Past([], frozenset(), request.gate_options))
         requests, latency_s = 0, DEFAULT_LATENCY_S
-        if self._kind.saves is not None:
+        if first.kind.saves is not None:
             now_ms = int(time.time() * 1000)
-            require_absent(output_path(request.job.folder, self._kind.saves[0], run="RUN", created_ms=now_ms))
+            require_absent(output_path(request.job.folder, first.kind.saves[0], run="RUN", created_ms=now_ms))
         notes: tuple[str, ...] = ()
-        if self._source is not None:
-            await self._take_in(self._source)
+        if first.given is not None:
+            await self._take_in()
         elif offline:
             notes = ("Clerk was not asked for the list: how many rows there are is not known yet",)
             self._folder.input_copy.touch()
-            with listed_rows(self._folder) as nothing:
-                await self._take_in(nothing)
+            with listed_rows(self._folder) as first.given:
+                await self._take_in()
         if not offline:
             options = AccountOptions(
                 gate=request.gate_options,
                 label=f"plan of {request.job.name}",
-                invites=self._kind.invites,
+                invites=tuple(dict.fromkeys(path for part in self._parts for path in part.kind.invites)),
                 note=self._view.stage,
             )
             async with (
@@ -176,32 +201,46 @@ class _Planning:
             scopes="a plan needs none",
             screened=not offline,
             latency_s=latency_s,
-            notes=(*notes, *self._kind.notes(self._screener)),
+            notes=notes,
         )
-        preview = await build_preview(request.job, request.credentials, self._kind, self._journal, standing, known)
-        return preview, requests
+        whole = Whole(request.job, request.credentials, 0, self._screener)
+        return await previewed(whole, self._parts, self._journal, standing, known), requests
 
-    async def _take_in(self, source: RowSource) -> None:
+    async def _take_in(self) -> None:
+        """Take the rows of every part in, as a run does."""
         self._view.stage(f"reading {self._request.source_name}")
-        await self._kind.take_in(source, self._journal)
+        if not self._parts[0].name:
+            await self._parts[0].take_in(self._journal)
+            return
+        await self._journal.add_names()
+        named = NamedRows([self._journal.path])
+        try:
+            for part in self._parts:
+                part.drafted_by(named.look)
+                await part.take_in(self._journal)
+                named.forget()
+        finally:
+            named.close()
 
     async def _ask(self, exchange: Exchange) -> None:
         """Bring the list where the rows come from one, and read what Clerk has."""
-        log, job = silent_log(), listing_of(self._request.job)
+        first = self._parts[0]
+        log, job = silent_log(), listing_of(first.job)
         if job is not None:
             listing = Listing(
                 job, self._request, self._folder, self._journal, exchange, self._view, Interrupts(listens=False), log
             )
             await listing.bring()
-            with listed_rows(self._folder) as source:
-                await self._take_in(source)
-                await self._screen(source, exchange, listed=await listing.is_fresh())
-        elif self._source is not None:
-            await self._screen(self._source, exchange, listed=False)
+            with listed_rows(self._folder) as first.given:
+                await self._take_in()
+                await self._screen(first, exchange, listed=await listing.is_fresh())
+        elif first.given is not None:
+            await self._screen(first, exchange, listed=False)
 
-    async def _screen(self, source: RowSource, exchange: Exchange, *, listed: bool) -> None:
-        payloads = self._kind.payloads(source, self._journal.path)
-        around = Surroundings(self._journal, exchange, payloads, silent_log(), self._instance, listed)
-        self._screener = self._kind.screener(around)
-        self._view.stage(self._kind.words.checking)
+    async def _screen(self, part: Part, exchange: Exchange, *, listed: bool) -> None:
+        journal = part.journal_of(self._journal)
+        payloads = part.kind.payloads(part.source, journal)
+        around = Surroundings(journal, exchange, payloads, silent_log(), self._instance, listed)
+        self._screener = part.kind.screener(around)
+        self._view.stage(part.kind.words.checking)
         await self._screener.run()

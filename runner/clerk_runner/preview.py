@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clerk_jobs.call import State
 from clerk_jobs.jobfile import InviteJob, Job
@@ -16,20 +16,28 @@ from clerk_runner.credentials import Credentials
 from clerk_runner.folding import count_units
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind
-from clerk_runner.planner import DEFAULT_LATENCY_S, Course, forecast
-from clerk_runner.report import count_items, row_problems
+from clerk_runner.kinds import Kind, Screens
+from clerk_runner.parts import Part
+from clerk_runner.planner import DEFAULT_LATENCY_S, Course, Forecast, forecast
+from clerk_runner.report import added, count_items, row_problems
+from clerk_runner.request import rows_of
+from clerk_runner.spans import Span
 from clerk_runner.steady import is_steady, steady_forecast
-from clerk_runner.view import Preview
+from clerk_runner.view import STEPPING, Preview
 
-__all__ = ["SHOWN_PROBLEMS", "Known", "Standing", "build_preview"]
+__all__ = ["SHOWN_PROBLEMS", "Known", "Standing", "Whole", "build_preview", "previewed"]
 
 SHOWN_PROBLEMS = 10
+LATER = "what Clerk has for this step is read when its turn comes: less may be sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What a preview says that the journal does not know; see ``view.Preview``."""
+    """What a preview says that the journal does not know; see ``view.Preview``.
+
+    Attributes:
+        later_s: how long the steps before this one take.
+    """
 
     action: str
     source: str
@@ -38,6 +46,23 @@ class Known:
     screened: bool
     latency_s: float = DEFAULT_LATENCY_S
     notes: tuple[str, ...] = ()
+    step: str = ""
+    later_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """The job, and how far its parts were prepared.
+
+    Attributes:
+        first: the part that is worked on first; what later ones have to read of Clerk is not read yet.
+        screener: what the first part has read; None where nothing was.
+    """
+
+    job: Job
+    credentials: Credentials
+    first: int = 0
+    screener: Screens | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +87,10 @@ async def build_preview(
     job: Job, credentials: Credentials, kind: Kind, journal: Journal, standing: Standing, known: Known
 ) -> Preview:
     """Count what the journal holds, and play the rest of the run through."""
-    groups, alone = await journal.read(_units if kind.folds else _groups)
+    span = journal.span
+    groups, alone = await journal.read(lambda db: (_units if kind.folds else _groups)(db, span))
     counts = await journal.counts()
-    starts_at = time.time()
+    starts_at = time.time() + known.later_s
     course = Course(
         lanes=kind.work.lanes,
         groups=groups,
@@ -75,7 +101,7 @@ async def build_preview(
     )
     play = steady_forecast if is_steady(course) else forecast
     played = await asyncio.to_thread(play, course, starts_at, standing.charge)
-    problems, problem_count = row_problems(journal.path, SHOWN_PROBLEMS)
+    problems, problem_count = row_problems(journal.path, span, SHOWN_PROBLEMS)
     return Preview(
         job=job.name,
         action=known.action,
@@ -86,7 +112,7 @@ async def build_preview(
         scopes=known.scopes,
         source=known.source,
         run=known.run,
-        items=count_items(journal.path),
+        items=count_items(journal.path, span),
         screened=known.screened,
         problems=problems,
         problem_count=problem_count,
@@ -98,19 +124,71 @@ async def build_preview(
         words=kind.words,
         notes=known.notes,
         consequence=kind.consequence(counts[State.PENDING]),
+        kind=job.kind,
+        step=known.step,
     )
 
 
-def _groups(db: sqlite3.Connection) -> tuple[dict[str, int], int]:
+def _groups(db: sqlite3.Connection, span: Span) -> tuple[dict[str, int], int]:
     """Pending items by group, and how many of them travel alone."""
     rows = db.execute(
         "SELECT grp.name, sum(item.alone = 0), sum(item.alone) FROM item JOIN grp ON grp.id = item.grp "
-        "WHERE item.state = ? GROUP BY item.grp",
-        (State.PENDING,),
+        "WHERE item.state = ? AND item.seq BETWEEN ? AND ? GROUP BY item.grp",
+        (State.PENDING, span.first, span.last),
     ).fetchall()
     return {name: together for name, together, _ in rows}, sum(alone for _, _, alone in rows)
 
 
-def _units(db: sqlite3.Connection) -> tuple[dict[str, int], int]:
+def _units(db: sqlite3.Connection, span: Span) -> tuple[dict[str, int], int]:
     """The calls that rows folded by subject need; none of them travels apart."""
-    return {"": count_units(db)}, 0
+    return {"": count_units(db, span)}, 0
+
+
+async def previewed(whole: Whole, parts: Sequence[Part], journal: Journal, standing: Standing, known: Known) -> Preview:
+    """What a job will do, by step where it has some."""
+    previews: list[Preview] = []
+    for number, part in enumerate(parts):
+        later = number > whole.first and known.screened and part.kind.reads
+        said = part.kind.notes(whole.screener if number == whole.first else None)
+        own = replace(known, notes=(*known.notes, *said, *((LATER,) if later else ())))
+        if part.name:
+            later_s = sum(one.forecast.ends_s for one in previews)
+            own = replace(own, step=part.name, source=rows_of(part.job), later_s=later_s)
+        view = part.journal_of(journal)
+        previews.append(await build_preview(part.job, whole.credentials, part.kind, view, standing, own))
+    return joined_preview(whole.job, whole.credentials, previews, known) if parts[0].name else previews[0]
+
+
+def joined_preview(job: Job, credentials: Credentials, previews: Sequence[Preview], known: Known) -> Preview:
+    """The steps of a job as one: sums, and a forecast from the first call of the first to the last of the last."""
+    total = Forecast(quota_used=None)
+    for one in previews:
+        for name, calls in one.forecast.calls.items():
+            total.calls[name] = total.calls.get(name, 0) + calls
+        total.lanes[one.step] = sum(one.forecast.lanes.values())
+        total.waits += [replace(wait, at_s=wait.at_s + total.ends_s) for wait in one.forecast.waits]
+        total.ends_s += one.forecast.ends_s
+        total.limits += [line for line in one.forecast.limits if line not in total.limits]
+    problems = [problem for one in previews for problem in one.problems]
+    return Preview(
+        job=job.name,
+        action=known.action,
+        operation=", then ".join(one.operation for one in previews),
+        host=credentials.host,
+        key=previews[0].key,
+        api_version=job.api_version,
+        scopes=known.scopes,
+        source=known.source,
+        run=known.run,
+        items=added(one.items for one in previews),
+        screened=known.screened,
+        problems=problems,
+        problem_count=sum(one.problem_count for one in previews),
+        doubtful=sum(one.doubtful for one in previews),
+        organizations=0,
+        mails=any(one.mails for one in previews),
+        forecast=total,
+        starts_at=previews[0].starts_at,
+        words=STEPPING,
+        steps=tuple(previews),
+    )

@@ -1,13 +1,17 @@
 """What a run leaves behind: ``results.csv``, ``failed.csv``, ``summary.json``; all rebuilt from the journal.
 
 ``results.csv`` has one line for every row of the input. ``failed.csv`` has the input's own columns, so that it can be
-mended and fed back. Neither is needed to resume: a lost one is written again.
+mended and fed back. Neither is needed to resume: a lost one is written again. Of a job with steps ``results.csv`` names
+the step of each row, and every step has a ``failed-STEP.csv`` of its own, as each has its own columns.
 """
 
 from __future__ import annotations
 
+import io
 import sqlite3
-from collections.abc import Iterable, Iterator
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -21,12 +25,15 @@ from clerk_jobs.errors import InputError
 from clerk_jobs.rows import Row, RowFault, RowSource
 from clerk_runner.comma_lines import comma_writer
 from clerk_runner.schema import open_reader
+from clerk_runner.spans import WIDTH, Span
 from clerk_runner.writer import create_private
 
 __all__ = [
     "EXTRA_COLUMNS",
     "Items",
+    "StepItems",
     "Summary",
+    "added",
     "count_items",
     "failed_rows",
     "outcomes_by_code",
@@ -37,6 +44,8 @@ __all__ = [
 
 EXTRA_COLUMNS = ("_status", "_code", "_message", "_trace_id")
 """What we add to the input's columns; dropped again when the file is fed back."""
+SURPLUS = "_surplus"
+"""One more where a row has more cells than the header: those, as CSV, so that nothing is lost that has to be mended."""
 
 WORDS = {
     State.PENDING: "pending",
@@ -66,6 +75,14 @@ class Items(msgspec.Struct, frozen=True, kw_only=True):
     pending: int = 0
 
 
+class StepItems(msgspec.Struct, frozen=True, kw_only=True):
+    """How the items of one step stand."""
+
+    name: str
+    kind: str
+    items: Items
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """The end of a run, as ``--json`` prints it and ``summary.json`` keeps it.
 
@@ -76,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         exit: the exit code that goes with it.
         error: why the run ended early; None where it did its work.
         next_permit: when the next permit comes (ISO 8601), where the run left early for it.
+        steps: of a job that has some; its ``items`` are their sums.
     """
 
     run: str
@@ -93,14 +111,24 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     parent: str | None = None
     error: dict[str, Any] | None = None
     next_permit: str | None = None
+    steps: list[StepItems] | msgspec.UnsetType = msgspec.UNSET
 
 
-def count_items(journal: Path) -> Items:
-    """Count the items of a journal by what a report calls them."""
+def added(parts: Iterable[Items]) -> Items:
+    """The items of several steps together."""
+    sums: Counter[str] = Counter()
+    for items in parts:
+        sums.update(msgspec.to_builtins(items))
+    return Items(**sums)
+
+
+def count_items(journal: Path, span: Span | None = None) -> Items:
+    """Count the items of a journal, or of one step, by what a report calls them."""
     reader = open_reader(journal)
     try:
         counts: dict[str, int] = {}
-        for state, count in reader.execute("SELECT state, count(*) FROM item GROUP BY state"):
+        query = "SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state"
+        for state, count in reader.execute(query, _range(span)):
             word = WORDS[State(state)]
             counts[word] = counts.get(word, 0) + count
     finally:
@@ -123,50 +151,57 @@ def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str
         reader.close()
 
 
-def row_problems(journal: Path, limit: int) -> tuple[list[tuple[int, str, str]], int]:
-    """The first failed rows as (line, code, message), and how many there are in all."""
+def row_problems(journal: Path, span: Span, limit: int) -> tuple[list[tuple[int, str, str]], int]:
+    """The first failed rows of a step as (line, code, message), and how many there are in all."""
     reader = open_reader(journal)
     try:
-        failed = "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ?"
-        count = reader.execute(f"SELECT count(*) {failed}", (State.FAILED,)).fetchone()[0]
+        failed = "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ? AND item.seq BETWEEN ? AND ?"
+        sought = (State.FAILED, span.first, span.last)
+        count = reader.execute(f"SELECT count(*) {failed}", sought).fetchone()[0]
         rows = reader.execute(
             f"SELECT item.line, verdict.code, verdict.message {failed} ORDER BY item.seq LIMIT ?",
-            (State.FAILED, limit),
+            (*sought, limit),
         )
         return rows.fetchall(), count
     finally:
         reader.close()
 
 
-def write_results(journal: Path, path: Path) -> None:
-    """Write one line for every row of the input, in its order: row, line, status, code, message, id."""
+def write_results(journal: Path, path: Path, steps: Sequence[str] = ()) -> None:
+    """Write one line for every row of the input, in its order: row, line, status, code, message, id.
+
+    Args:
+        steps: the names of the run's steps; where it has some, the first column is the row's.
+    """
     reader = open_reader(journal)
     try:
         with _private_text(path) as file:
             writer = comma_writer(file)
-            writer.writerow(("row", "line", "status", "code", "message", "id"))
+            columns = ("row", "line", "status", "code", "message", "id")
+            writer.writerow(("step", *columns) if steps else columns)
             for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
                 word = WORDS[State(state)]
-                row = (seq, max(line, 0), word, code or "", defused(message or ""), resource or "")
-                writer.writerow(row)
+                row = (seq % WIDTH, max(line, 0), word, code or "", defused(message or ""), resource or "")
+                writer.writerow((steps[seq // WIDTH], *row) if steps else row)
     finally:
         reader.close()
 
 
-def write_failed(journal: Path, source: RowSource, file: TextIO, *, code: str | None = None) -> int:
-    """Write the failed and unresolved rows with the input's own columns and ours; returns how many."""
+def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, code: str | None = None) -> int:
+    """Write the failed and unresolved rows of a step with its input's own columns and ours; returns how many."""
     reader = open_reader(journal)
     try:
-        columns = _columns_of(reader, source)
+        columns, surplus = _columns_of(reader, source, span)
         writer = comma_writer(file)
-        writer.writerow((*columns, *EXTRA_COLUMNS))
+        writer.writerow((*columns, *EXTRA_COLUMNS, *((SURPLUS,) if surplus else ())))
         count = 0
-        for found in _failed(reader):
+        for found in _failed(reader, span):
             seq, line, offset, state, verdict, message, _, trace = found
             if code is not None and verdict != code:
                 continue
             ours = (WORDS[State(state)], verdict or "", defused(message or ""), trace or "")
-            writer.writerow((*_cells(source, seq, line, offset, columns), *ours))
+            cells, beyond = _cells(source, seq, line, offset, columns)
+            writer.writerow((*cells, *ours, *((_as_csv(beyond),) if surplus else ())))
             count += 1
         return count
     finally:
@@ -182,10 +217,10 @@ def failed_rows(
         The input's columns, none where there is no ``source``; and (line, status, code, message, trace id, cells).
     """
     found = list(islice(_failed(reader), limit))
-    columns = () if source is None else tuple(source.columns) or _keys_of(found, source)
+    columns = () if source is None else tuple(source.columns) or _keys_of(found, source)[0]
     rows = []
     for seq, line, offset, state, code, message, _, trace in found:
-        cells = [] if source is None else _cells(source, seq, line, offset, columns)
+        cells = [] if source is None else _cells(source, seq, line, offset, columns)[0]
         rows.append((max(line, 0), WORDS[State(state)], code or "", message or "", trace or "", cells))
     return columns, rows
 
@@ -200,25 +235,42 @@ def defused(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _failed(reader: sqlite3.Connection) -> Iterator[Any]:
+def _failed(reader: sqlite3.Connection, span: Span | None = None) -> Iterator[Any]:
+    """Failed and unresolved rows, of one step or of all."""
     states = (State.FAILED, State.UNRESOLVED, State.DOUBT, State.INTENT)
-    return iter(reader.execute(f"{ROWS} WHERE item.state IN (?, ?, ?, ?) ORDER BY item.seq", states))
+    query = f"{ROWS} WHERE item.state IN (?, ?, ?, ?) AND item.seq BETWEEN ? AND ? ORDER BY item.seq"
+    return iter(reader.execute(query, (*states, *_range(span))))
 
 
-def _cells(source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]) -> list[str]:
-    """The row's own cells as the input had them."""
+def _range(span: Span | None) -> tuple[int, int]:
+    """The numbers of the items of a step; of all steps, also of what a changed input has moved below zero."""
+    return (-sys.maxsize, sys.maxsize) if span is None else (span.first, span.last)
+
+
+def _cells(
+    source: RowSource, seq: int, line: int, offset: int, columns: tuple[str, ...]
+) -> tuple[list[str], list[str]]:
+    """The row's own cells as the input had them, and those for which it has no column."""
+    nothing = [""] * len(columns)
     if offset < 0:
-        return [""] * len(columns)
+        return nothing, []
     try:
         row = source.read_at(offset, line, seq)
     except InputError:
         # The input was changed or removed meanwhile; what became of its rows is told all the same.
-        return [""] * len(columns)
+        return nothing, []
     if isinstance(row, RowFault):
-        # A ragged row keeps its cells in their places; what is beyond the last column goes with it.
-        cells = [str(field) for field in row.fields]
-        return cells[: len(columns)] + [""] * (len(columns) - len(cells))
-    return [_cell(row.values.get(column)) for column in columns]
+        cells, beyond = source.cells_of(row)
+        return [cells.get(column, "") for column in columns], beyond
+    return [_cell(row.values.get(column)) for column in columns], []
+
+
+def _as_csv(cells: list[str]) -> str:
+    """Cells as they would stand in a CSV file; no text for none."""
+    text = io.StringIO()
+    if cells:
+        comma_writer(text).writerow(cells)
+    return text.getvalue().rstrip("\n")
 
 
 def _cell(value: Any) -> str:
@@ -227,13 +279,18 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
-def _columns_of(reader: sqlite3.Connection, source: RowSource) -> tuple[str, ...]:
-    """The source's columns and, where rows have keys of their own (JSON Lines), those of the rows that are written."""
-    return tuple(dict.fromkeys((*source.columns, *_keys_of(_failed(reader), source))))
+def _columns_of(reader: sqlite3.Connection, source: RowSource, span: Span) -> tuple[tuple[str, ...], bool]:
+    """The columns of the rows that are written, and whether one has cells beyond them.
+
+    They are the source's and, where rows have keys of their own (JSON Lines), also those.
+    """
+    keys, surplus = _keys_of(_failed(reader, span), source)
+    return tuple(dict.fromkeys((*source.columns, *keys))), surplus
 
 
-def _keys_of(rows: Iterable[Any], source: RowSource) -> tuple[str, ...]:
-    """The keys that these rows have, in the order in which they are met."""
+def _keys_of(rows: Iterable[Any], source: RowSource) -> tuple[tuple[str, ...], bool]:
+    """The keys that these rows have, in the order in which they are met, and whether one has surplus cells."""
+    surplus = False
     found: dict[str, None] = {}
     for seq, line, offset, *_ in rows:
         try:
@@ -242,7 +299,9 @@ def _keys_of(rows: Iterable[Any], source: RowSource) -> tuple[str, ...]:
             break
         if isinstance(row, Row):
             found.update(dict.fromkeys(row.values))
-    return tuple(found)
+        elif row is not None:
+            surplus = surplus or bool(source.cells_of(row)[1])
+    return tuple(found), surplus
 
 
 @contextmanager
@@ -260,7 +319,7 @@ def _private_text(path: Path) -> Iterator[TextIO]:
         raise
 
 
-def write_failed_file(journal: Path, source: RowSource, path: Path) -> int:
+def write_failed_file(journal: Path, source: RowSource, path: Path, span: Span) -> int:
     """``write_failed`` into a file for this user alone."""
     with _private_text(path) as file:
-        return write_failed(journal, source, file)
+        return write_failed(journal, source, file, span)

@@ -5,12 +5,22 @@ from __future__ import annotations
 import errno
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, OperationJob, UndoCreatesJob, UndoJob
+from clerk_jobs.jobfile import (
+    CreateUsersJob,
+    InviteJob,
+    Job,
+    MetadataJob,
+    OperationJob,
+    Step,
+    StepsJob,
+    UndoCreatesJob,
+    UndoJob,
+)
 from clerk_jobs.rows import RowSource, open_rows
 from clerk_limits.gate import GateOptions
 from clerk_runner.credentials import QUARANTINE_SPEED, Credentials
@@ -20,10 +30,22 @@ from clerk_runner.history import Past, spent
 from clerk_runner.logs import LogOptions
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
-__all__ = ["RunRequest", "SourceJob", "check_instance", "disk_error", "opened_source", "past_of"]
+__all__ = [
+    "RunRequest",
+    "SourceJob",
+    "WritingJob",
+    "check_instance",
+    "disk_error",
+    "opened_sources",
+    "past_of",
+    "rows_of",
+    "steps_of",
+]
 
 SourceJob: TypeAlias = InviteJob | MetadataJob | OperationJob | UndoJob | CreateUsersJob | UndoCreatesJob
 """Jobs that take rows and write."""
+WritingJob: TypeAlias = SourceJob | StepsJob
+"""The same, and several of them after each other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +60,7 @@ class RunRequest:
         telemetry: is told of the run and its requests.
     """
 
-    job: SourceJob
+    job: WritingJob
     job_path: Path
     credentials: Credentials
     state: StateFolder
@@ -58,8 +80,7 @@ class RunRequest:
     @property
     def source_name(self) -> str:
         """Where the rows come from, for messages."""
-        source = self.job.source
-        return source.name if source is not None else f"list {getattr(self.job, 'listing', '')}"
+        return ", ".join(dict.fromkeys(rows_of(job) for _, job in steps_of(self.job)))
 
     @property
     def gate_options(self) -> GateOptions:
@@ -73,6 +94,22 @@ class RunRequest:
             early_release_s=limits.early_release,
             speed=self.credentials.speed,
         )
+
+
+def steps_of(job: WritingJob) -> list[tuple[Step | None, SourceJob]]:
+    """The steps of a job with their jobs; a job without steps is one that has no step."""
+    if not isinstance(job, StepsJob):
+        return [(None, job)]
+    found: list[tuple[Step | None, SourceJob]] = []
+    for step in job.steps:
+        assert isinstance(step.job, SourceJob), "no other kind is loaded as a step"
+        found.append((step, step.job))
+    return found
+
+
+def rows_of(job: SourceJob) -> str:
+    """Where the rows of one job come from, for messages."""
+    return job.source.name if job.source is not None else f"list {getattr(job, 'listing', '')}"
 
 
 def check_instance(job: Job, credentials: Credentials) -> None:
@@ -97,15 +134,19 @@ def check_instance(job: Job, credentials: Credentials) -> None:
         )
 
 
-def disk_error(error: sqlite3.Error | OSError) -> StoppedError:
-    """What a failing disk or database means for a run."""
+def disk_error(error: sqlite3.Error | OSError, run: str | None = None) -> StoppedError:
+    """What a failing disk or database means for a run; without an id none had begun."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     gone = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
     said = "the disk is full" if full else str(error)
     advice = "see that this file is there, and yours to read and write" if gone else "make room on the disk"
-    return StoppedError(
-        f"the run's files cannot be read or written: {said}", code="disk", hint=f"{advice}, then resume the run"
+    then = "run the same command again" if run is None else f"clerk-batch resume {run}"
+    stopped = StoppedError(
+        f"the run's files cannot be read or written: {said}", code="disk", hint=f"{advice}, then: {then}"
     )
+    if run is not None:
+        stopped.known["run"] = run
+    return stopped
 
 
 def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
@@ -116,17 +157,21 @@ def past_of(request: RunRequest, instance: str, now_s: float) -> Past:
 
 
 @contextmanager
-def opened_source(request: RunRequest, stdin_copy: Path) -> Iterator[RowSource | None]:
-    """Open the input and check its columns; standard input is copied first, to ``stdin_copy`` or the run's own copy.
+def opened_sources(request: RunRequest, stdin_copy: Path) -> Iterator[list[RowSource | None]]:
+    """Open the input of every step and check its columns.
 
-    None for a job whose rows come from a list, which a run has to bring first.
+    Standard input is copied first, to ``stdin_copy`` or the run's own copy. None for a job whose rows come from a list,
+    which a run has to bring first.
     """
-    job = request.job
-    if job.source is None:
-        yield None
-        return
     copy = stdin_copy if request.folder is None else request.folder.input_copy
-    with open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside) as rows:
-        if getattr(job, "listing", None) is None:
-            rows.require(job.columns())
-        yield rows
+    with ExitStack() as stack:
+        opened: list[RowSource | None] = []
+        for step, job in steps_of(request.job):
+            if job.source is None:
+                opened.append(None)
+                continue
+            rows = open_rows(job.source, job.folder, stdin_copy=copy, allow_outside=request.allow_outside)
+            opened.append(stack.enter_context(rows))
+            if getattr(job, "listing", None) is None:
+                rows.require(job.columns() if step is None else step.columns())
+        yield opened

@@ -13,9 +13,21 @@ from pathlib import Path
 from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.writer import SqliteWriter
 
-__all__ = ["JOURNAL_VERSION", "MARK", "UNIQUE_KEYS", "damaged", "is_blank", "open_reader", "open_writer"]
+__all__ = [
+    "JOURNAL_VERSION",
+    "KEYS",
+    "MARK",
+    "UNIQUE_KEYS",
+    "add_names",
+    "damaged",
+    "is_blank",
+    "open_reader",
+    "open_writer",
+]
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
+"""1 is a journal whose items have no names, 2 one whose items may have: those of a job with steps."""
+WITHOUT_NAMES = 1
 APPLICATION_ID = 0x636C6B62  # "clkb"
 
 MARK = ".mark"
@@ -23,6 +35,8 @@ MARK = ".mark"
 
 UNIQUE_KEYS = "CREATE UNIQUE INDEX item_key ON item(key) WHERE key IS NOT NULL"
 """Made once the rows are in: sorting a million keys costs a second, keeping them sorted meanwhile costs thirty."""
+KEYS = "CREATE INDEX IF NOT EXISTS item_key ON item(key) WHERE key IS NOT NULL"
+"""The same where several steps share the journal, of which some may have the same key more than once."""
 
 TABLES = (
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -133,8 +147,22 @@ def _read_only(path: Path) -> str:
     return f"{path.absolute().as_uri()}?mode=ro"
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Open a journal for reading beside its writer. It is no other version's, and no symbolic link.
+def add_names(db: sqlite3.Connection) -> None:
+    """Let items have names, by which later steps refer to them; doing it again does nothing.
+
+    Only the journals of jobs with steps have the column: a million rows without one are as small as before.
+    """
+    if not any(row[1] == "name" for row in db.execute("PRAGMA table_info(item)")):
+        db.execute("ALTER TABLE item ADD COLUMN name BLOB")
+        db.execute("CREATE INDEX item_name ON item(name) WHERE name IS NOT NULL")
+        db.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
+
+
+def open_reader(path: Path, *, shared: bool = False) -> sqlite3.Connection:
+    """Open a journal for reading beside its writer. It is no newer version's, and no symbolic link.
+
+    Args:
+        shared: let several threads use the connection, one at a time.
 
     Raises:
         StoppedError: the file is damaged.
@@ -144,7 +172,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         raise damaged(path)
     try:
         _roll_back(path)
-        connection = sqlite3.connect(_read_only(path), uri=True, timeout=30)
+        connection = sqlite3.connect(_read_only(path), uri=True, timeout=30, check_same_thread=not shared)
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -153,7 +181,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             raise
     except sqlite3.Error as error:
         raise damaged(path) from error
-    if application == APPLICATION_ID and version == JOURNAL_VERSION:
+    if application == APPLICATION_ID and WITHOUT_NAMES <= version <= JOURNAL_VERSION:
         return connection
     connection.close()
     if application == APPLICATION_ID and version > JOURNAL_VERSION:
@@ -189,7 +217,7 @@ def _create(path: Path) -> None:
         for table in TABLES:
             connection.execute(table)
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version={JOURNAL_VERSION}")
+        connection.execute(f"PRAGMA user_version={WITHOUT_NAMES}")
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:

@@ -16,7 +16,7 @@ from clerk_runner.groups import unwrapped
 from clerk_runner.journal import OpenItem, SourceRow
 from clerk_runner.work import Drafts
 
-__all__ = ["SourcePayloads", "ingest"]
+__all__ = ["SourcePayloads", "drafted_row", "ingest"]
 
 CHUNK = 2_000
 
@@ -42,17 +42,18 @@ async def ingest(source: RowSource, drafting: Drafts, take: Take) -> int:
 
 
 def _drafted(rows: Iterator[Row | RowFault], drafting: Drafts) -> list[SourceRow]:
-    return [_source_row(row, drafting) for row in islice(rows, CHUNK)]
+    return [drafted_row(row, drafting, row.number) for row in islice(rows, CHUNK)]
 
 
-def _source_row(row: Row | RowFault, drafting: Drafts) -> SourceRow:
+def drafted_row(row: Row | RowFault, drafting: Drafts, seq: int) -> SourceRow:
+    """A row on its way into the journal, under a number; what cannot be sent has the reason."""
     if isinstance(row, RowFault):
-        return SourceRow(row.number, row.line, row.offset, None, row.code, row.message)
+        return SourceRow(seq, row.line, row.offset, None, row.code, row.message)
     try:
         draft = drafting.draft(row.values)
     except RowProblem as problem:
-        return SourceRow(row.number, row.line, row.offset, None, problem.code, problem.message)
-    return SourceRow(row.number, row.line, row.offset, draft)
+        return SourceRow(seq, row.line, row.offset, None, problem.code, problem.message)
+    return SourceRow(seq, row.line, row.offset, draft)
 
 
 class SourcePayloads:

@@ -47,7 +47,7 @@ class UserScreener:
         Raises:
             StoppedError: Clerk's answer cannot be believed, so that nobody may be created.
         """
-        await self._journal.read(prepare_images)
+        await self._journal.read(lambda db: prepare_images(db, self._journal.span))
         try:
             await each(self._batches(), self._judge, self._workers)
         except ReadRefused as error:
@@ -61,7 +61,7 @@ class UserScreener:
         judgements = await self._exchange.converse(self._screening.read(items))
         images = [one.image for one in judgements if one.image is not None]
         if images:
-            await self._journal.read(lambda db: keep_images(db, images, undo=True))
+            await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=True))
         await self._journal.settle([one.outcome for one in judgements if one.outcome is not None])
         self.screened += len(items)
         self.changed += sum(one.outcome is not None and one.outcome.state is State.PENDING for one in judgements)

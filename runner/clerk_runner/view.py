@@ -9,7 +9,7 @@ from typing import Protocol
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items
 
-__all__ = ["INVITING", "Gauge", "Preview", "Progress", "Tally", "View", "Words"]
+__all__ = ["INVITING", "STEPPING", "Gauge", "Preview", "Progress", "Tally", "View", "Words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,15 @@ INVITING = Words(
     offline="Clerk was not asked who is invited already: fewer may be sent",
     doubtful="doubtful invitation",
 )
+STEPPING = Words(
+    question="Run these steps?",
+    doing="running",
+    done="done",
+    pending="to do",
+    checking="reading what Clerk has",
+    offline="Clerk was not asked what it has: less may be sent",
+    doubtful="doubtful call",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,8 @@ class Preview:
         words: what the kind of job calls all this.
         notes: what else there is to know, a line each.
         consequence: what the pending items will do; None for invitations, of which ``mails`` tells.
+        step: the name of the step; empty for a whole job.
+        steps: those of the job, where it has some; everything else is then their sum.
     """
 
     job: str
@@ -139,6 +150,9 @@ class Preview:
     words: Words = INVITING
     notes: tuple[str, ...] = ()
     consequence: str | None = None
+    kind: str = "steps"
+    step: str = ""
+    steps: tuple[Preview, ...] = ()
 
 
 class View(Protocol):

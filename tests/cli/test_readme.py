@@ -19,7 +19,7 @@ import click
 import msgspec
 import pytest
 
-from clerk_jobs.jobfile import ExportJob, InviteJob, Job, MetadataJob, load_job
+from clerk_jobs.jobfile import CreateUsersJob, ExportJob, InviteJob, Job, MetadataJob, load_job
 from clerk_jobs.jobfile.models import Errors, Limits, Reconcile
 from clerk_limits.documented import LIMITS, DocumentedLimit
 from clerk_runner.cli import COMMANDS, cli
@@ -148,6 +148,14 @@ def test_the_gate_stands_alone() -> None:
         assert asyncio.run(asked()) == 3
 
 
+def test_the_pictures_are_there_and_load_nothing_from_elsewhere() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for picture in pictures:
+        drawn = (ROOT / picture).read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"'<)]+", drawn)) <= {"http://www.w3.org/2000/svg"}
+
+
 def test_every_command_works_in_the_order_in_which_it_is_read(place: Workplace, clerk: SimulatedClerk) -> None:
     ran = 0
     for command in commands():
@@ -261,6 +269,15 @@ def test_the_table_of_metadata_jobs_names_every_key_and_default() -> None:
     assert list(told) == [name for name in MetadataJob.__struct_encode_fields__ if name not in shared]
     for field in msgspec.structs.fields(MetadataJob):
         if field.name in told and field.default not in (None, (), msgspec.NODEFAULT):
+            assert told[field.name] == f"`{str(field.default).lower()}`"
+
+
+def test_the_table_of_imports_names_every_key_that_is_no_field_of_clerks() -> None:
+    told = {quoted(row[0])[0]: row[2] for row in table("key of an import", "meaning", "default")}
+    shared = {*Job.__struct_fields__, "source"}
+    assert list(told) == [name for name in CreateUsersJob.__struct_fields__ if name not in shared]
+    for field in msgspec.structs.fields(CreateUsersJob):
+        if field.name in told and field.default not in (None, msgspec.NODEFAULT):
             assert told[field.name] == f"`{str(field.default).lower()}`"
 
 

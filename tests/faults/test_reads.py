@@ -190,3 +190,22 @@ def test_row_22_dates_that_cannot_be_change_nothing(meet: Any) -> None:
     place, clerk = meet({USERS: [dated(far, b"["), dated(none, b"["), dated(past, b"[]")]})
     ended = place.run("api", "GET", "/users")
     assert (ended.code, ended.out, clerk.count(USERS)) == (0, "[]\n", 3), ended.err
+
+
+@pytest.mark.parametrize("shape", [{"users": []}, [{"name": "nobody"}], [[]], None])
+def test_row_34_an_answer_of_another_shape_stops_the_export_and_is_no_export(meet: Any, shape: object) -> None:
+    """Stopped at once and not once for each row; a file that looked whole would be worse than none."""
+    counted = answer({"object": "total_count", "total_count": 3})
+    place, clerk = meet({USERS: [answer(shape)], "GET /v1/users/count": [counted]})
+    place.write("job.yaml", "name: all\nkind: export\nlist: users\noutput: users.jsonl\n")
+    ended = place.run("run", "job.yaml", "--json")
+    assert (ended.code, ended.json["error"]["exit"]) == (4, 4), ended.out
+    assert clerk.count(USERS) < 10
+    assert not (place.folder / "users.jsonl").exists()
+
+
+def test_a_page_by_contract_is_shown_as_text(meet: Any) -> None:
+    """The one operation that answers with HTML: its page is the answer, and commands in it are text."""
+    place, _ = meet({"GET /v1/public/interstitial": [answer(b"<p>\x1b[2J\n</p>", kind="text/html; charset=utf-8")]})
+    ended = place.run("api", "GET", "/public/interstitial")
+    assert (ended.code, ended.out) == (0, "<p>\\x1b[2J\n</p>\n"), ended.err

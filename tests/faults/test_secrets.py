@@ -160,7 +160,13 @@ def test_row_58_a_message_that_is_a_formula_is_defused_and_a_cell_of_the_input_c
 
 @pytest.mark.parametrize(
     ("kind", "path"),
-    [("invite", "/etc/hostname"), ("invite", "link/file"), ("export", "../outside"), ("export", "~/file")],
+    [
+        ("invite", "/etc/hostname"),
+        ("invite", "link/file"),
+        ("export", "../outside"),
+        ("export", "~/file"),
+        ("create-users", "../ids.csv"),
+    ],
 )
 def test_row_60_a_job_file_names_no_path_outside_of_its_folder(meet: Any, kind: str, path: str) -> None:
     place, clerk = meet({})
@@ -168,6 +174,7 @@ def test_row_60_a_job_file_names_no_path_outside_of_its_folder(meet: Any, kind: 
     (place.folder / "jobs" / "link").symlink_to(place.folder)
     what = {
         "invite": f'kind: invite\nsource: {{csv: "{path}"}}\nemail: "{{email}}"\n',
+        "create-users": f'kind: create-users\nsource: x.csv\nexternal_id: "{{id}}"\nmapping: "{path}"\n',
         "export": f'kind: export\nlist: users\nformat: jsonl\noutput: "{path}"\n',
     }
     place.write("jobs/job.yaml", f"name: leaving\n{what[kind]}")

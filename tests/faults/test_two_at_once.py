@@ -1,4 +1,4 @@
-"""Rows 12, 36, 49 to 51, 55, 57, 62 and 64: clocks, keys, umasks, and more than one process at a time."""
+"""Rows 11, 12, 49 to 51, 55, 57, 62 and 64 of the fault matrix: memory, clocks, keys, umasks, two at once."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_row_12_a_run_that_was_suspended_goes_on_where_it_stood(place: Workplace
     check_limits(clerk, ALLOWED)
 
 
-@pytest.mark.parametrize("shift_s", [-3600, 3600, -86_400 * 400])
+@pytest.mark.parametrize("shift_s", [-3600, 86_400 * 400])
 def test_row_49_a_run_goes_on_under_another_machines_clock(
     place: Workplace, clerk: SimulatedClerk, shift_s: int
 ) -> None:

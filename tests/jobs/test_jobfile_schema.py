@@ -85,3 +85,24 @@ def test_every_kind_and_every_key_is_described() -> None:
         bare = [name for name, each in described["properties"].items() if not each.get("description")]
         assert bare == ["kind"]
         assert "Attributes:" not in json.dumps(schema)
+
+
+EXPORT = {"name": "e", "kind": "export", "list": "users", "output": "users.csv"}
+
+
+@pytest.mark.parametrize(
+    ("column", "is_good"),
+    [
+        ("id", True),
+        ({"email": "primary_email"}, True),
+        ({"name": "since", "path": "created_at", "type": "time"}, True),
+        ({"path": "created_at"}, True),
+        ("", False),
+        (5, False),
+        ({"a": "b", "c": "d"}, False),
+        ({"name": "since", "path": "created_at", "type": "date"}, False),
+        ({}, False),
+    ],
+)
+def test_a_column_is_written_in_any_of_three_ways(validator: Draft202012Validator, column: Any, is_good: bool) -> None:
+    assert (list(validator.iter_errors(EXPORT | {"columns": [column]})) == []) is is_good

@@ -208,14 +208,17 @@ def test_two_starts_at_the_same_moment_make_one_run(start: Start, attempt: int) 
 def test_what_failed_can_be_mended_and_fed_back(start: Start) -> None:
     workplace, clerk = start()
     with (workplace.folder / "people.csv").open("a") as file:
-        file.write('nobody,"c, 1"\n=sum@example,c2\nragged@example.com\n')
+        file.write('nobody,"c, 1"\n=sum@example,c2\nragged@example.com\nmany@example.com,c3,4,"five, six"\n')
     first = workplace.run(*RUN)
     assert first.code == 1
     folder = Path(first.json["run_dir"])
     results = rows(folder / "results.csv")
-    assert [int(one["row"]) for one in results] == list(range(1, 24))
+    assert [int(one["row"]) for one in results] == list(range(1, 25))
     failed = rows(folder / "failed.csv")
-    assert [one["_code"] for one in failed] == ["invalid_email", "invalid_email", "ragged_row"]
+    assert [one["_code"] for one in failed] == ["invalid_email", "invalid_email", "ragged_row", "ragged_row"]
+    # What a row had too many of is kept where it can be looked at, and dropped on input.
+    assert [one["_surplus"] for one in failed] == ["", "", "", '4,"five, six"']
+    assert failed[3]["cohort"] == "c3"
     assert failed[0]["cohort"] == "c, 1"
     mended = (
         (folder / "failed.csv")
@@ -225,7 +228,8 @@ def test_what_failed_can_be_mended_and_fed_back(start: Start) -> None:
     )
     (workplace.folder / "people.csv").write_text(mended)
     second = workplace.run(*RUN)
-    assert second.json["items"]["total"] == 3
+    assert second.json["items"]["total"] == 4
+    assert invited(clerk)["many@example.com"] == 1
     assert invited(clerk)["somebody@example.com"] == 1
     assert invited(clerk)["s@example.com"] == 1
 
@@ -271,6 +275,9 @@ def test_a_full_disk_stops_before_the_next_send_and_resumes(start: Start, size: 
     ended = limited(workplace, size)
     if ended.code != 0:
         assert ended.code == 4, (ended.out, ended.err)
+        # Whoever finds it stopped learns which run to go on with, if one had begun.
+        for run in runs(workplace):
+            assert ended.json["run"] == run.name, ended.out
     last = workplace.run(*RUN)
     assert last.code == 0, (last.out, last.err)
     assert last.json["items"]["done"] == 150

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from clerk_jobs.call import Call, Safety
+from clerk_jobs.metadata.numbers import spelling
 from clerk_runner import body as module
 from clerk_runner.client import Answered, Attempt, Client, Lost, NotSent, classify
 from clerk_runner.credentials import Credentials, SecretKey
@@ -98,6 +100,15 @@ def test_an_answer_without_a_body(clerk_responses: Any, status: int, parsed: boo
     found, _ = attempt(Call("DeleteUser", "DELETE", "/users/{user_id}", "/users/user_1", Safety.IDEMPOTENT))
     assert isinstance(found, Answered)
     assert (found.reply.status, found.reply.value, found.parsed) == (status, None, parsed)
+
+
+def test_numbers_of_metadata_keep_their_spelling_both_ways(clerk_responses: Any) -> None:
+    body = '[{"public_metadata":{"n":1e3,"long":12345678901234567890123}}]'
+    clerk_responses.answer("GET", "/users", body=body)
+    found, _ = attempt(dataclasses.replace(READ, exact=True))
+    assert isinstance(found, Answered)
+    assert spelling(found.reply.value).decode() == body
+    assert found.reply.value[0]["public_metadata"]["n"] == 1000
 
 
 @pytest.mark.parametrize("content_type", ["Application/JSON", "application/problem+json; charset=utf-8"])

@@ -65,7 +65,7 @@ def test_a_folder_that_others_may_write_into_is_refused(tmp_path: Path, mode: in
     root = tmp_path / "state"
     root.mkdir()
     root.chmod(mode)
-    with pytest.raises(UsageError, match="others may write"):
+    with pytest.raises(UsageError, match="can be written to by others"):
         StateFolder(root)
 
 
@@ -73,8 +73,21 @@ def test_a_link_instead_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir(mode=0o700)
     (tmp_path / "real" / "elsewhere").mkdir()
     (tmp_path / "real" / "runs").symlink_to(tmp_path / "real" / "elsewhere")
-    with pytest.raises(UsageError, match="state folder"):
+    with pytest.raises(UsageError, match="runs is a symbolic link") as error:
         StateFolder(tmp_path / "real")
+    assert error.value.hint == "move what it leads to into its place"
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(UsageError, match="link is a symbolic link") as error:
+        StateFolder(tmp_path / "link")
+    assert error.value.hint == f"set CLERK_BATCH_HOME to the folder itself: {tmp_path / 'real'}"
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        StateFolder(tmp_path / "state")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:

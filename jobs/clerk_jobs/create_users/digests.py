@@ -29,7 +29,7 @@ HASHERS: Final[Mapping[str, tuple[str, str] | None]] = MappingProxyType(
     {
         "argon2i": (_argon2("argon2i"), "$argon2i$v=19$m=...,t=...,p=...$salt$hash"),
         "argon2id": (_argon2("argon2id"), "$argon2id$v=19$m=...,t=...,p=...$salt$hash"),
-        "awscognito": (r"awscognito#[^#]+#[^#]+#[^#]+", "awscognito#user pool id#client id#identifier"),
+        "awscognito": (r"awscognito(?:#[^#\s]+){3}", "awscognito#user pool id#client id#identifier"),
         "bcrypt": (_BCRYPT, "$2b$cost$salt and hash, 60 characters"),
         "bcrypt_sha256_django": (rf"bcrypt_sha256\${_BCRYPT}", "bcrypt_sha256$$2b$cost$salt and hash"),
         "ldap_ssha": (rf"\{{SSHA\}}{_BASE64}", "{SSHA} and base64"),

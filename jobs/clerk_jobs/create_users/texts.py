@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from clerk_jobs.create_users.moments import MomentError, rfc3339
@@ -155,17 +156,17 @@ def status_of(value: Json | Dropped, name: str) -> str:
 
 
 def _is_moment(value: Json) -> bool:
-    """Whether it is a time; here one without a zone will do."""
+    """Whether it is a time; here one without a zone, or a date, will do."""
     try:
         rfc3339(value)
     except MomentError:
-        return isinstance(value, str) and _is_moment_of(value)
+        return isinstance(value, str) and _is_date(value.strip())
     return True
 
 
-def _is_moment_of(text: str) -> bool:
+def _is_date(text: str) -> bool:
     try:
-        rfc3339(f"{text.strip()}Z")
-    except MomentError:
+        datetime.fromisoformat(text)
+    except ValueError:
         return False
     return True

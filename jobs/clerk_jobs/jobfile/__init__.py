@@ -9,6 +9,7 @@ from clerk_jobs.jobfile.metadata_job import MetadataJob, UndoJob
 from clerk_jobs.jobfile.models import Errors, InviteJob, Job, Limits, Reconcile
 from clerk_jobs.jobfile.operation_job import OperationJob
 from clerk_jobs.jobfile.schema import job_schema
+from clerk_jobs.jobfile.steps_job import Step, StepsJob
 
 __all__ = [
     "KINDS",
@@ -22,6 +23,8 @@ __all__ = [
     "OperationJob",
     "Reconcile",
     "Seconds",
+    "Step",
+    "StepsJob",
     "StopAfter",
     "UndoCreatesJob",
     "UndoJob",

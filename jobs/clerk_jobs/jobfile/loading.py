@@ -17,6 +17,7 @@ from clerk_jobs.jobfile.overrides import apply_overrides
 from clerk_jobs.jobfile.parsing import parse
 from clerk_jobs.jobfile.presets import apply_preset
 from clerk_jobs.jobfile.reading import UNREAD, Reading
+from clerk_jobs.jobfile.steps_job import read_steps
 from clerk_jobs.jobfile.structs import read_struct
 from clerk_jobs.wording import did_you_mean
 
@@ -35,7 +36,7 @@ def load_job(path: Path, overrides: Sequence[tuple[str, str]] = (), *, allow_out
         allow_outside: let the file name paths outside its folder.
 
     Returns:
-        A Struct of the file's kind, an `InviteJob` for ``kind: invite``.
+        A Struct of the file's kind, an `InviteJob` for ``kind: invite``, a `StepsJob` for ``steps:``.
 
     Raises:
         JobFileError: with every fault of the file and of the overrides.
@@ -87,6 +88,8 @@ def _read_bytes(path: Path) -> bytes | None:
 
 
 def _read_job(root: MapNode, reading: Reading) -> object:
+    if "steps" in root.entries:
+        return read_steps(root, reading)
     kinds = {str(kind.__struct_config__.tag): kind for kind in (*KINDS, *OWN_KINDS)}
     given = {"folder": reading.folder}
     node = root.entries["kind"][1] if "kind" in root.entries else None

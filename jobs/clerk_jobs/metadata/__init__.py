@@ -2,6 +2,7 @@
 
 Pure functions and conversations; nothing here sends anything. The parts:
 
+``numbers``  numbers with their spelling
 ``trees``    metadata as values: merging, comparing, folding
 ``targets``  users, organizations, memberships: how each is read and written
 ``drafts``   a row becomes a draft, rows of one subject become one write

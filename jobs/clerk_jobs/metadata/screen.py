@@ -10,6 +10,7 @@ import orjson
 
 from clerk_jobs.call import Item, Outcome, Reply, State, Talk
 from clerk_jobs.metadata.drafts import wanted_of
+from clerk_jobs.metadata.numbers import marked, unmarked
 from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
 from clerk_jobs.metadata.trees import (
     ABSENT,
@@ -154,7 +155,7 @@ _NOTHING: Final[list[Any]] = []
 
 
 def _given(value: Any) -> list[Any]:
-    return _NOTHING if value is ABSENT else [value]
+    return _NOTHING if value is ABSENT else [marked(value)]
 
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
@@ -170,7 +171,7 @@ def encode_changes(before: Fields, after: Fields) -> bytes:
 
 def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
     """The changes of an image by kind of metadata, in their order."""
-    rows: list[Any] = orjson.loads(encoded) if isinstance(encoded, bytes) else encoded
+    rows: list[Any] = unmarked(orjson.loads(encoded) if isinstance(encoded, bytes) else encoded)
     return [
         (name, Change(tuple(path), before[0] if before else ABSENT, after[0] if after else ABSENT))
         for name, path, before, after in rows

@@ -122,7 +122,15 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
         path = path.replace(f"{{{target.filter}}}", quote(first, safe=""))
     method = "PUT" if replaces else "PATCH"
     return Call(
-        operation, method, target.template, path, Safety.IDEMPOTENT, body=dict(body), subject=subject, items=items
+        operation,
+        method,
+        target.template,
+        path,
+        Safety.IDEMPOTENT,
+        body=dict(body),
+        subject=subject,
+        items=items,
+        exact=True,
     )
 
 
@@ -150,7 +158,7 @@ def _read_batch(
     """Read a batch; a refused one is asked again in halves, so that one bad value does not refuse the others."""
     path = target.list_template.replace("{organization_id}", quote(group, safe=""))
     query = (*batch, ("limit", str(PAGE)))
-    reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query)
+    reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query, exact=True)
     if reply.status == 404:
         # The organization is not there, so nobody is its member.
         return

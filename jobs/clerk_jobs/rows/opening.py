@@ -17,7 +17,7 @@ from clerk_jobs.rows.encodings import Encoding, find_encoding
 from clerk_jobs.rows.files import InputFile, find_input
 from clerk_jobs.rows.header import Header, read_header
 from clerk_jobs.rows.lines import open_lines
-from clerk_jobs.rows.row import OWN_COLUMNS, Record, Row
+from clerk_jobs.rows.row import OWN_COLUMNS, Record, Row, RowFault
 from clerk_jobs.rows.source import CsvSource, JsonSource, Source, source_from_text
 from clerk_jobs.wording import nearest, shown
 
@@ -189,6 +189,12 @@ class RowSource:
         if self._cursor.offset != offset:
             self._cursor.move(offset, line - 1)
         return self._cursor.read(number)
+
+    def cells_of(self, fault: RowFault) -> tuple[dict[str, str], list[str]]:
+        """The cells of a row that could not be read, by column, and those beyond the last column."""
+        names = () if self._header is None else self._header.names
+        cells = {name: cell for name, cell in zip(names, fault.fields, strict=False) if name not in OWN_COLUMNS}
+        return cells, list(fault.fields[len(names) :])
 
     def close(self) -> None:
         """Close the file that `read_at` keeps open."""

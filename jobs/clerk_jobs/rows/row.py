@@ -11,7 +11,7 @@ from clerk_jobs.values import Json
 
 __all__ = ["OWN_COLUMNS", "Record", "Row", "RowFault"]
 
-OWN_COLUMNS: Final = frozenset({"_status", "_code", "_message", "_trace_id"})
+OWN_COLUMNS: Final = frozenset({"_status", "_code", "_message", "_trace_id", "_surplus"})
 """What we add to failed.csv; dropped when such a file is fed back."""
 
 

@@ -35,6 +35,10 @@ COMMANDS = {
     "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows, write its report."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),
+    "init": ("clerk_runner.cli.init:init", "Write a commented job file and a sample input to begin with."),
+    "doctor": ("clerk_runner.cli.doctor:doctor", "Check the machine, the key and Clerk, and say how to mend each."),
+    "schema": ("clerk_runner.cli.schema:schema", "Print the JSON Schema of job files, for editors."),
+    "completion": ("clerk_runner.cli.completion:completion", "Print the script by which a shell completes words."),
     "simulate": ("clerk_runner.cli.simulate:simulate", "Run Clerk on your own machine, for rehearsals."),
 }
 """Name, where the command lives, and its line in the list: the list is shown without importing any of them."""
@@ -92,8 +96,8 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """Big, slow, irreversible work against a Clerk instance, made boring.
 
-    Start with the simulator (clerk-batch simulate), look at a plan (clerk-batch plan JOB.yaml), then run it
-    (clerk-batch run JOB.yaml).
+    Start with the simulator (clerk-batch simulate) and a job file (clerk-batch init invite), look at a plan
+    (clerk-batch plan JOB.yaml), then run it (clerk-batch run JOB.yaml). What is amiss is told by clerk-batch doctor.
     """
 
 
@@ -125,7 +129,11 @@ def main() -> None:
     if instruction := os.environ.get(COMPLETE):
         from click.shell_completion import shell_complete  # noqa: PLC0415  asked for by a shell alone
 
-        sys.exit(shell_complete(cli, {}, PROGRAM, COMPLETE, instruction))
+        try:
+            completed = shell_complete(cli, {}, PROGRAM, COMPLETE, instruction)
+        except Exception:  # noqa: BLE001  somebody is typing: nothing to complete is better than a trace in the line
+            completed = 1
+        sys.exit(completed)
     try:
         # Not ``cli.main``: it ends with 1, which means failed items, when the reader of our output leaves.
         with cli.make_context(PROGRAM, sys.argv[1:]) as context:

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 import orjson
 
+from clerk_jobs.call import ReadRefused
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
 from clerk_runner.cli.text import plain
 from clerk_runner.credentials import state_home
@@ -91,6 +92,9 @@ def _described(error: BaseException) -> tuple[int, list[dict[str, Any]]]:
             return Exit.USAGE, [_fault("input", error.message, error.hint, error.file, error.line)]
         case RunnerError():
             return exit_of(error), [_fault(error.code, error.message, error.hint)]
+        case ReadRefused():
+            hint = "Clerk's API may have changed; try another api_version, or again later"
+            return exit_of(error), [_fault("answer_unreadable", str(error), hint)]
         case ClerkBatchError():
             return exit_of(error), [_fault("error", str(error), "")]
         case _:

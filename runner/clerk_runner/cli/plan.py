@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_jobs
 from clerk_runner.cli.limit_options import limit_options, limit_overrides
 from clerk_runner.cli.text import examples
 
@@ -16,7 +17,7 @@ __all__ = ["plan"]
 @click.command(
     epilog=examples("plan invites.yaml", "plan invites.yaml --offline --json", "plan invites.yaml --per-hour 50")
 )
-@click.argument("job", type=click.Path(path_type=Path))
+@click.argument("job", type=click.Path(path_type=Path), shell_complete=complete_jobs)
 @click.option("--offline", is_flag=True, help="Read nothing from Clerk: who is invited already is then unknown.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
 @click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside of its folder.")

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_runs
 from clerk_runner.cli.limit_options import limit_overrides
 from clerk_runner.cli.run import shared_options
 from clerk_runner.cli.text import examples
@@ -14,7 +15,7 @@ __all__ = ["retry"]
 
 
 @click.command(epilog=examples("retry last", "retry 20260102-0304 --code resource_not_found --yes"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--code", help="Only rows that failed with this code.")
 @shared_options
 def retry(run_id: str, code: str | None, **options: Any) -> int:

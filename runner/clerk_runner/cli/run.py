@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_jobs, complete_runs
 from clerk_runner.cli.limit_options import limit_options, limit_overrides
 from clerk_runner.cli.text import DURATION, examples
 
@@ -54,7 +55,7 @@ def shared_options(command: Any) -> Any:
 @click.command(
     epilog=examples("run invites.yaml", "run invites.yaml --yes --json", "run invites.yaml --share 1.0 --max-wait 60s")
 )
-@click.argument("job", type=click.Path(path_type=Path))
+@click.argument("job", type=click.Path(path_type=Path), shell_complete=complete_jobs)
 @click.option("--fresh", is_flag=True, help="Begin anew: leave an unfinished run behind, repeat a finished one.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
 @click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside of its folder.")
@@ -72,7 +73,7 @@ def run(job: Path, **options: Any) -> int:
 
 
 @click.command(epilog=examples("resume last", "resume 20260102-0304 --yes", "resume last --quota-share 1.0"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @shared_options
 def resume(run_id: str, **options: Any) -> int:
     """Go on with RUN: its id, a unique beginning of it, or "last".

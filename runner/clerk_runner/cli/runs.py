@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime
 import os
 import sys
+from contextlib import ExitStack
 from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_runs
 from clerk_runner.cli.text import count, examples, plain, say
 
 __all__ = ["runs"]
@@ -41,7 +43,7 @@ def list_runs(as_json: bool) -> None:
 
 
 @runs.command(epilog=examples("runs show last", "runs show 20260102 --json"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(run_id: str, as_json: bool) -> None:
     """Show RUN: what it is, how it stands, and why items failed.
@@ -67,6 +69,9 @@ def show(run_id: str, as_json: bool) -> None:
     say(f"input     {facts.source}" + (f", SHA-256 {facts.fingerprint[:16]}…" if facts.fingerprint else ""))
     say(f"instance  {facts.instance} ({facts.instance_kind}) at {facts.host}, API version {facts.api_version}")
     say(f"rows      {', '.join(f'{number:,} {word}' for word, number in row['items'].items())}")
+    for one in row.get("steps", ()):
+        told = ", ".join(f"{number:,} {word}" for word, number in one["items"].items())
+        say(f"  step    {one['name']} ({one['kind']}): {told}")
     for state, code, message, many in outcomes:
         say(f"  {many:>7,} {state:<10} {code}: {message}")
         if state in ("failed", "unresolved") and (remedy := remedy_of(code)):
@@ -78,10 +83,11 @@ def show(run_id: str, as_json: bool) -> None:
     epilog=examples("runs failed last > again.csv", "runs failed last --code invalid_email --count"),
     short_help="Print the failed rows of RUN as CSV.",
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--code", help="Only rows that failed with this code.")
+@click.option("--step", metavar="NAME", help="Of a job with steps: the rows of this one.")
 @click.option("--count", "only_count", is_flag=True, help="Print only how many there are.")
-def failed(run_id: str, code: str | None, only_count: bool) -> None:
+def failed(run_id: str, code: str | None, step: str | None, only_count: bool) -> None:
     """Print the failed and unresolved rows of RUN as CSV, with the input's own columns.
 
     Mend them and feed the file back: the columns _status, _code, _message and _trace_id are dropped on input.
@@ -89,14 +95,15 @@ def failed(run_id: str, code: str | None, only_count: bool) -> None:
     import io  # noqa: PLC0415  only here
 
     from clerk_runner.report import write_failed  # noqa: PLC0415  heavy
-    from clerk_runner.retrying import input_of  # noqa: PLC0415  heavy
+    from clerk_runner.retrying import failed_input, inputs_of  # noqa: PLC0415  heavy
 
     run = _state().find(run_id)
-    with input_of(run) as source:
+    with inputs_of(run) as inputs:
+        one = failed_input(run, inputs, step)
         # A terminal gets the rows after they were made plain; a file gets them as they are.
         held = only_count or sys.stdout.isatty()
         target = io.StringIO() if held else sys.stdout
-        number = write_failed(run.journal_path, source, target, code=code)
+        number = write_failed(run.journal_path, one.source, target, one.span, code=code)
     if only_count:
         click.echo(number)
     elif isinstance(target, io.StringIO):
@@ -107,7 +114,7 @@ def failed(run_id: str, code: str | None, only_count: bool) -> None:
     epilog=examples("runs report last --open", "runs report 20260102 --unmasked"),
     short_help="Write the report of RUN as one HTML file.",
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @click.option("--open", "opens", is_flag=True, help="Show it in the browser.")
 @click.option("--unmasked", is_flag=True, help="Show the failed rows as they are, in report-unmasked.html.")
 def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
@@ -118,17 +125,17 @@ def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
     """
     from clerk_jobs.errors import ClerkBatchError  # noqa: PLC0415  heavy
     from clerk_runner.reporting.leaving import write_report  # noqa: PLC0415  heavy
-    from clerk_runner.retrying import input_of  # noqa: PLC0415  heavy
+    from clerk_runner.retrying import inputs_of  # noqa: PLC0415  heavy
 
     run = _state().find(run_id)
-    try:
-        source = input_of(run)
-    except (ClerkBatchError, OSError):
-        # The input changed, or is gone: what became of its rows is told all the same, without their columns.
-        path = write_report(run, None, unmasked=unmasked)
-    else:
-        with source:
-            path = write_report(run, source, unmasked=unmasked)
+    with ExitStack() as stack:
+        try:
+            inputs = stack.enter_context(inputs_of(run))
+        except (ClerkBatchError, OSError):
+            # The input changed, or is gone: what became of its rows is told all the same, without their columns.
+            inputs = []
+        # Steps have columns of their own, so their failed rows share no table.
+        path = write_report(run, inputs[0].source if len(inputs) == 1 else None, unmasked=unmasked)
     say(str(path))
     if opens:
         import webbrowser  # noqa: PLC0415  only here
@@ -168,6 +175,7 @@ def _row(run: Any) -> dict[str, Any]:
     if facts.kind == "export" and summary:
         # An export has rows instead of items, and they are in its own tables.
         items = Items(**summary["items"])
+    steps = {"steps": summary["steps"]} if "steps" in summary else {}
     return {
         "run": facts.id,
         "job": facts.job,
@@ -179,4 +187,5 @@ def _row(run: Any) -> dict[str, Any]:
         "elapsed_s": summary.get("elapsed_s", 0.0),
         "outputs": summary.get("outputs", []),
         "run_dir": str(run.path),
+        **steps,
     }

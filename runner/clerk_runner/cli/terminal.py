@@ -18,7 +18,7 @@ from clerk_jobs.remedies import remedy_of
 from clerk_runner.cli.snapshot import Rate, plain_line
 from clerk_runner.cli.text import clock_time, count, duration, plain, say
 from clerk_runner.planner import Forecast
-from clerk_runner.report import Summary
+from clerk_runner.report import Items, Summary
 from clerk_runner.view import Preview, Progress
 
 if TYPE_CHECKING:
@@ -134,17 +134,34 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 def preview_lines(preview: Preview) -> list[str]:
     """The preview for people."""
-    items = preview.items
-    begun = items.done + (items.total if preview.action == "continue" else 0) > 0
     verb = {"continue": "go on with", "change": "go on, with changes, with"}.get(preview.action, "run")
-    lines = [
+    head = [
         f"{verb} {preview.job!r} ({preview.run})" if preview.run else f"plan of {preview.job!r}",
-        f"  operation  {preview.operation}",
         f"  host       {preview.host}, API version {preview.api_version}",
         f"  key        {preview.key}",
         f"  scopes     {preview.scopes}",
-        f"  input      {preview.source}: {count(items.total, 'row')}",
     ]
+    if not preview.steps:
+        head.insert(1, f"  operation  {preview.operation}")
+        return head + _preview_body(preview)
+    items = preview.items
+    told = [f"{items.pending:,} {preview.words.pending}", *(f"{n:,} {word}" for word, n in _settled(preview) if n)]
+    head += [
+        f"  steps      {', then '.join(step.step for step in preview.steps)}",
+        f"  rows       {count(items.total, 'row')}: {', '.join(told)}",
+    ]
+    head += [f"  {line}" for line in forecast_lines(preview.forecast, items.pending, preview.starts_at)[:2]]
+    for number, step in enumerate(preview.steps, 1):
+        head.append(f"  step {number}     {step.step} ({step.kind}): {step.operation}")
+        head += [f"  {line}" for line in _preview_body(step)]
+    return head
+
+
+def _preview_body(preview: Preview) -> list[str]:
+    """What one job, or one step, will do."""
+    items = preview.items
+    begun = items.done + (items.total if preview.action == "continue" else 0) > 0
+    lines = [f"  input      {preview.source}: {count(items.total, 'row')}"]
     parts = [f"{items.pending:,} {preview.words.pending}"]
     parts += [f"{number:,} {word}" for word, number in _settled(preview) if number]
     lines.append(f"  rows       {', '.join(parts)}")
@@ -210,7 +227,8 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
         >>> sentence.partition(", done about ")[0], sentence.partition("; ")[2]
         ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'the quota of the last hour is 40 % used')
     """
-    lanes = [f"{number:,} {name}" for name, number in sorted(forecast.lanes.items())]
+    # A lane called "call" would make "2 call calls".
+    lanes = [f"{number:,} {name}".removesuffix(" call") for name, number in sorted(forecast.lanes.items())]
     calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
     end = clock_time(starts_at + forecast.ends_s)
     used = forecast.quota_used
@@ -242,15 +260,13 @@ def summary_lines(
     """
     items = summary.items
     state = "done, nothing to do again" if summary.repeated else summary.state
-    numbers = [(items.done, "done"), (items.skipped, "skipped"), (items.failed, "failed")]
-    numbers += [(items.unresolved, "unresolved"), (items.pending, "pending")]
-    told = ", ".join(f"{number:,} {word}" for number, word in numbers if number or word in ("done", "failed"))
     requests = f"{count(summary.requests, 'request')}, {summary.throttled:,} throttled"
     above = [
         f"{state}: run {summary.run} of {summary.job!r}",
-        f"  {count(items.total, 'row')}: {told}",
+        f"  {count(items.total, 'row')}: {_told(items)}",
         f"  {requests}, {duration(summary.elapsed_s)}",
     ]
+    above += [f"  step {step.name}: {_told(step.items)}" for step in summary.steps or ()]
     below = [f"  {line}" for line in details]
     if summary.error is not None:
         below += [f"  {summary.error[part]}" for part in ("message", "hint") if summary.error[part]]
@@ -281,11 +297,21 @@ def _reasons(summary: Summary, outcomes: Outcomes, columns: int, room: int) -> l
     return [*lines, more.format(count(len(blocks) - shown, "more reason"))] if shown < len(blocks) else lines
 
 
+def _told(items: Items) -> str:
+    """How items stand, in words."""
+    numbers = [(items.done, "done"), (items.skipped, "skipped"), (items.failed, "failed")]
+    numbers += [(items.unresolved, "unresolved"), (items.pending, "pending")]
+    return ", ".join(f"{number:,} {word}" for number, word in numbers if number or word in ("done", "failed"))
+
+
 def _next_commands(summary: Summary) -> list[str]:
     if summary.state in ("interrupted", "waiting", "stopped"):
         return [f"resume {summary.run}"]
     commands = []
-    if summary.items.failed or summary.items.unresolved:
+    if summary.steps:
+        failed = (step.name for step in summary.steps if step.items.failed or step.items.unresolved)
+        commands += [f"runs failed {summary.run} --step {name}" for name in failed]
+    elif summary.items.failed or summary.items.unresolved:
         commands.append(f"runs failed {summary.run}")
     if summary.items.unresolved:
         commands.append(f"resume {summary.run} --on-unresolved skip (retry: send them again)")

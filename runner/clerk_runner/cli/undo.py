@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from clerk_runner.cli.completing import complete_runs
 from clerk_runner.cli.limit_options import limit_overrides
 from clerk_runner.cli.run import shared_options
 from clerk_runner.cli.text import examples
@@ -14,7 +15,7 @@ __all__ = ["undo"]
 
 
 @click.command(epilog=examples("undo last", "undo 20260102-0304 --yes --json"))
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @shared_options
 def undo(run_id: str, **options: Any) -> int:
     """Put back what RUN changed, where nobody changed it since.

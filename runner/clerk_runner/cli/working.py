@@ -21,6 +21,7 @@ from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_expor
 from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.observing import observing
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
+from clerk_runner.cli.text import say
 from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
 from clerk_runner.folders import RunFolder, StateFolder
@@ -28,7 +29,7 @@ from clerk_runner.logs import LogFormat, LogLevel
 from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
-from clerk_runner.request import SourceJob
+from clerk_runner.request import WritingJob
 from clerk_runner.retrying import write_failed_rows
 from clerk_runner.safety import Consent
 from clerk_runner.undoing import write_undo
@@ -89,7 +90,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
                 as_json=options.as_json,
             )
             return work_on_export(loaded, job, folder, chosen, observers)
-        assert isinstance(loaded, SourceJob)
+        assert isinstance(loaded, WritingJob)
         request = RunRequest(
             job=loaded,
             job_path=job,
@@ -118,11 +119,12 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
 def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
     """Send a run's failed rows again, by a run of its own; returns the exit code."""
     run = StateFolder(state_home(os.environ)).find(word)
-    facts, rows = run.facts(), write_failed_rows(run, code)
+    facts, sources = run.facts(), write_failed_rows(run, code)
     given = tuple(f"{key}={value}" for key, value in facts.overrides)
+    rows = (f"{key}={path}" for key, path in sources)
     # Failed objects of a list are a file of such objects: nothing is listed anew, so nothing is filtered.
     unlisted = ("where=null",) if facts.source.startswith("list ") else ()
-    overrides = (*given, f"source={rows}", *unlisted, *options.overrides)
+    overrides = (*given, *rows, *unlisted, *options.overrides)
     again = replace(options, overrides=overrides, allow_outside=True)
     return work(Path(facts.job_file), None, again, parent=run.id)
 
@@ -130,7 +132,10 @@ def work_on_retry(word: str, code: str | None, options: WorkOptions) -> int:
 def work_on_undo(word: str, options: WorkOptions) -> int:
     """Take a run back, by a run of its own; returns the exit code."""
     run = StateFolder(state_home(os.environ)).find(word)
-    return work(write_undo(run, force=options.force), None, options, parent=run.id)
+    undo = write_undo(run, force=options.force)
+    for kept in undo.kept:
+        say(f"stays as it is: {kept}", err=True)
+    return work(undo.job_file, None, options, parent=run.id)
 
 
 def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, offline: bool, as_json: bool) -> int:
@@ -140,7 +145,7 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     with knowing(job=loaded.name, kind=loaded.kind):
         if isinstance(loaded, ExportJob):
             return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
-        assert isinstance(loaded, SourceJob)
+        assert isinstance(loaded, WritingJob)
         request = RunRequest(
             job=loaded,
             job_path=job,

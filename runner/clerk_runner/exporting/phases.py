@@ -43,13 +43,15 @@ async def work_through(run: Opened, name_target: Callable[[], Path]) -> ExportSu
             await run.journal.put(state="running")
             halt = await WalkPhase(run).walk()
             interrupted = halt.interrupted
-            ending = halt.ending if isinstance(halt.ending, RunnerError | None) else disk_error(halt.ending)
+            ending = (
+                halt.ending if isinstance(halt.ending, RunnerError | None) else disk_error(halt.ending, run.folder.id)
+            )
         if ending is None and not interrupted:
             await WritePhase(run).finalize(target)
     except RunnerError as error:
         ending = error
     except (sqlite3.Error, OSError) as error:
-        ending = disk_error(error)
+        ending = disk_error(error, run.folder.id)
     except asyncio.CancelledError:
         # The second signal: what the journal has stays.
         if run.around.interrupts.received is None:

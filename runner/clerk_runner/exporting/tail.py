@@ -145,12 +145,13 @@ def _unmarked(data: bytes, mark: Mark | None) -> tuple[Mark | None, list[_Line]]
     head, *lines = data.split(b"\n")[:-1] or [b""]
     try:
         known = _HEAD.decode(head)
+        if known.boot != boot_id():
+            return None, []
+        covered = mark.lines if mark is not None and mark.name == known.name else 0
+        return Mark(known.name, len(lines)), [_LINE.decode(line) for line in lines[covered:]]
     except msgspec.DecodeError:
+        # Damaged: a line that cannot be read may stand for any page, so the journal alone is believed.
         return None, []
-    if known.boot != boot_id():
-        return None, []
-    covered = mark.lines if mark is not None and mark.name == known.name else 0
-    return Mark(known.name, len(lines)), [_LINE.decode(line) for line in lines[covered:]]
 
 
 def _ids(spool: Spool, extent: Extent) -> bytes:

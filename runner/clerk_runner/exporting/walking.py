@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from clerk_jobs.call import Call, Safety
+from clerk_jobs.call import Call, ReadRefused, Safety
 from clerk_jobs.catalog import ListShape, Operation
 from clerk_jobs.export.changes import NEWEST_CHANGE_FIRST
 from clerk_jobs.export.distinct import digests
@@ -202,6 +202,13 @@ async def _first_ms(exchange: Exchange, call: Call) -> int:
             code=reply.code,
             hint="look at where: in the job file",
         )
-    rows = reply.rows("the first user")
+    try:
+        rows = reply.rows("the first user")
+    except ReadRefused as error:
+        raise StoppedError(
+            str(error),
+            code="shape_changed",
+            hint="Clerk's API may have changed; try another api_version in the job file",
+        ) from error
     first = rows[0].get("created_at") if rows and isinstance(rows[0], dict) else None
     return first if isinstance(first, int) else 0

@@ -12,6 +12,7 @@ from clerk_jobs.catalog import Body, Catalog, Operation, Schema
 from clerk_runner.cli.api import prompt
 from clerk_runner.cli.api.output import write_json, write_sections, write_table
 from clerk_runner.cli.api.state import ApiState
+from clerk_runner.cli.completing import complete_operations, complete_tags
 from clerk_runner.errors import UsageError
 from clerk_runner.explore.search import find_operation, nearby, search
 from clerk_runner.explore.section import Section
@@ -43,7 +44,7 @@ def tags(state: ApiState, *, as_json: bool) -> None:
 
 
 @click.command("list", context_settings=SETTINGS)
-@click.argument("words", nargs=-1)
+@click.argument("words", nargs=-1, shell_complete=complete_tags)
 @click.option("--full", is_flag=True, help="Add parameters and body fields.")
 @as_json
 @click.pass_obj
@@ -63,7 +64,7 @@ def list_operations(state: ApiState, words: Sequence[str], *, full: bool, as_jso
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("name", nargs=-1, required=True)
+@click.argument("name", nargs=-1, required=True, shell_complete=complete_operations)
 @as_json
 @click.pass_obj
 def show(state: ApiState, name: Sequence[str], *, as_json: bool) -> None:
@@ -87,7 +88,7 @@ def show(state: ApiState, name: Sequence[str], *, as_json: bool) -> None:
 
 
 @click.command(context_settings=SETTINGS)
-@click.argument("words", nargs=-1, required=True)
+@click.argument("words", nargs=-1, required=True, shell_complete=complete_operations)
 @as_json
 @click.pass_obj
 def diff(state: ApiState, words: Sequence[str], *, as_json: bool) -> None:

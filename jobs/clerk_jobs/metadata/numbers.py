@@ -1,0 +1,122 @@
+"""Numbers as Clerk spells them: what is put back is what was there, digit for digit.
+
+A reader of JSON makes 1000.0 of ``1e3``, and rounds whole numbers beyond 64 bits and fractions of more than 17 digits.
+So a number that would be written otherwise than it was read is an `Exact`: a float that knows its spelling.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import orjson
+
+from clerk_jobs.values import MAX_INTEGER, MIN_INTEGER
+
+__all__ = ["Exact", "canonical", "loads_exact", "marked", "spelling", "unmarked"]
+
+_PERHAPS_ODD: Final = re.compile(rb"[:\[,]\s*-?(?:[0-9]{16}|[0-9]+[.eE]|0+[,\]}\s])")
+"""What may be such a number: whole ones of 16 digits, those with a point or an exponent, and -0."""
+_MARK: Final = "\0number"
+"""The one key of an object that stands for a number in a journal. Source: JSON has no other room beside values."""
+
+
+class Exact(float):
+    """A number with its spelling.
+
+    Attributes:
+        spelled: as JSON had it.
+    """
+
+    __slots__ = ("spelled",)
+    spelled: str
+
+    def __new__(cls, spelled: str) -> Exact:
+        """Round it for whoever computes with it."""
+        made = super().__new__(cls, spelled)
+        made.spelled = spelled
+        return made
+
+
+def loads_exact(body: bytes | memoryview) -> Any:
+    """Read JSON and lose no digit.
+
+    Raises:
+        orjson.JSONDecodeError: it is none.
+
+    Example:
+        >>> spelling(loads_exact(b'[1e3, 1.0, 12345678901234567890123, 7]')).decode()
+        '[1e3,1.0,12345678901234567890123,7]'
+    """
+    value = orjson.loads(body)
+    if _PERHAPS_ODD.search(body) is None:
+        return value
+    try:
+        return json.loads(bytes(body).decode(), parse_float=_fraction, parse_int=_whole)
+    except RecursionError:
+        # Deeper than anything that has metadata: nobody compares it.
+        return value
+
+
+def spelling(value: Any) -> bytes:
+    """JSON in which every number is spelled as it was read."""
+    return orjson.dumps(value, default=_as_spelled)
+
+
+def canonical(value: Any) -> bytes:
+    """JSON that values share when they are the same, whatever the order of keys and the spelling of numbers."""
+    return orjson.dumps(value, default=_by_value, option=orjson.OPT_SORT_KEYS)
+
+
+def marked(value: Any) -> Any:
+    """A value in which numbers of their own spelling are objects that any reader of JSON leaves alone."""
+    if isinstance(value, Exact):
+        return {_MARK: value.spelled}
+    if isinstance(value, dict):
+        return {key: marked(each) for key, each in value.items()}
+    return [marked(each) for each in value] if isinstance(value, list) else value
+
+
+def unmarked(value: Any) -> Any:
+    """What was `marked`."""
+    if isinstance(value, dict):
+        if value.keys() == {_MARK}:
+            return Exact(value[_MARK])
+        return {key: unmarked(each) for key, each in value.items()}
+    return [unmarked(each) for each in value] if isinstance(value, list) else value
+
+
+def _rounded(number: Exact) -> float:
+    """A plain float."""
+    return number + 0.0
+
+
+def _fraction(text: str) -> float:
+    number = float(text)
+    return number if orjson.dumps(number) == text.encode() else Exact(text)
+
+
+def _whole(text: str) -> int | float:
+    if len(text) > len(str(MIN_INTEGER)):
+        return Exact(text)
+    number = int(text)
+    return number if MIN_INTEGER <= number <= MAX_INTEGER and str(number) == text else Exact(text)
+
+
+def _as_spelled(value: Any) -> orjson.Fragment:
+    if isinstance(value, Exact):
+        return orjson.Fragment(value.spelled.encode())
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _by_value(value: Any) -> Any:
+    """A number that a float holds to the last digit is that float, however it was spelled."""
+    if not isinstance(value, Exact):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    try:
+        whole = Decimal(value.spelled) == Decimal(_rounded(value))
+    except InvalidOperation:
+        whole = False
+    return _rounded(value) if whole else _as_spelled(value)
