@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 
 from clerk_jobs.call import Item
 from clerk_runner.errors import RunnerError
-from clerk_runner.feed import Feeding
 from clerk_runner.journal import OpenItem
 from clerk_runner.work import Payloads
 
@@ -23,6 +23,14 @@ MOST_HELD = 4 * ROWS_AHEAD
 """Rows that are held at once, however wrong the guess was which come next."""
 
 
+class Coming(Protocol):
+    """Who knows which items come next; `clerk_runner.feed.Feeding` does."""
+
+    def ahead(self, count: int) -> list[OpenItem]:
+        """About so many of them."""
+        ...
+
+
 class ReadAhead:
     """Payloads for the carrier.
 
@@ -31,7 +39,7 @@ class ReadAhead:
         feed: knows which items come next.
     """
 
-    def __init__(self, payloads: Payloads, feed: Feeding) -> None:
+    def __init__(self, payloads: Payloads, feed: Coming) -> None:
         """Start with nothing read."""
         self._payloads = payloads
         self._feed = feed

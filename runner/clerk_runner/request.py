@@ -31,10 +31,12 @@ from clerk_runner.logs import LogOptions
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
 __all__ = [
+    "Request",
     "RunRequest",
     "SourceJob",
     "WritingJob",
     "check_instance",
+    "check_kind",
     "disk_error",
     "opened_sources",
     "past_of",
@@ -49,38 +51,29 @@ WritingJob: TypeAlias = SourceJob | StepsJob
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """What the command line asked for.
+class Request:
+    """What the command line asked for, whatever the job does.
 
     Attributes:
+        force: replace an output that no run of this job wrote.
         folder: the run to resume; None where the job's own run is looked for.
-        parent: the run that a new one follows from: what it takes back, or does again.
-        unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
         log: what the run's log holds, and where else it goes.
         telemetry: is told of the run and its requests.
     """
 
-    job: WritingJob
+    job: Job
     job_path: Path
     credentials: Credentials
     state: StateFolder
     overrides: tuple[tuple[str, str], ...] = ()
     allow_outside: bool = False
     fresh: bool = False
-    accept_changes: bool = False
     force: bool = False
     folder: RunFolder | None = None
-    parent: str | None = None
-    unresolved: str | None = None
     max_wait_s: float | None = None
     max_time_s: float | None = None
     log: LogOptions = field(default_factory=LogOptions)
     telemetry: Telemetry = NO_TELEMETRY
-
-    @property
-    def source_name(self) -> str:
-        """Where the rows come from, for messages."""
-        return ", ".join(dict.fromkeys(rows_of(job) for _, job in steps_of(self.job)))
 
     @property
     def gate_options(self) -> GateOptions:
@@ -94,6 +87,26 @@ class RunRequest:
             early_release_s=limits.early_release,
             speed=self.credentials.speed,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(Request):
+    """What the command line asked for of a job that writes.
+
+    Attributes:
+        parent: the run that a new one follows from: what it takes back, or does again.
+        unresolved: what becomes of unresolved items: ``retry`` sends them again, ``skip`` leaves them.
+    """
+
+    job: WritingJob
+    accept_changes: bool = False
+    parent: str | None = None
+    unresolved: str | None = None
+
+    @property
+    def source_name(self) -> str:
+        """Where the rows come from, for messages."""
+        return ", ".join(dict.fromkeys(rows_of(job) for _, job in steps_of(self.job)))
 
 
 def steps_of(job: WritingJob) -> list[tuple[Step | None, SourceJob]]:
@@ -112,12 +125,11 @@ def rows_of(job: SourceJob) -> str:
     return job.source.name if job.source is not None else f"list {getattr(job, 'listing', '')}"
 
 
-def check_instance(job: Job, credentials: Credentials) -> None:
-    """Check the key's kind against the job's guard, and that a rehearsal is slow enough to prove anything.
+def check_kind(job: Job, credentials: Credentials) -> None:
+    """Check the key's kind against the job's guard.
 
     Raises:
         AccessError: the key is of the other kind.
-        UsageError: the rehearsal is too fast for its quarantine.
     """
     kind = credentials.key.kind
     if job.instance is not None and job.instance != kind:
@@ -126,6 +138,16 @@ def check_instance(job: Job, credentials: Credentials) -> None:
             code="instance_kind",
             hint="use the other key, or change instance: in the job file",
         )
+
+
+def check_instance(job: Job, credentials: Credentials) -> None:
+    """Check the key's kind, and that a rehearsal is slow enough to prove anything.
+
+    Raises:
+        AccessError: the key is of the other kind.
+        UsageError: the rehearsal is too fast for its quarantine.
+    """
+    check_kind(job, credentials)
     if credentials.speed > QUARANTINE_SPEED:
         raise UsageError(
             f"CLERK_BATCH_SPEED={credentials.speed:g} shortens the quarantine below what lost answers need",

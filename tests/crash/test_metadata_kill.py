@@ -35,7 +35,16 @@ public_metadata: {plan: "{plan}", batch: {number: "{number:int}"}, seat: null}
 FAULTS = tuple(
     f"--fail={operation}:{fault}:1%"
     for operation in ("PATCH *", "GET /users")
-    for fault in ("500-before", "503-after", "429:retry=1", "drop-before-effect", "drop-after-effect", "html")
+    for fault in (
+        "500-before",
+        "503-after",
+        "429:retry=1",
+        "drop-before-effect",
+        "drop-after-effect",
+        "html",
+        "truncated-json",
+        "truncated-body",
+    )
 )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from clerk_runner import writer as module
 from clerk_runner.writer import GROUP, SqliteWriter, create_private
 
 
@@ -61,6 +62,33 @@ def test_what_waits_is_committed_together(tmp_path: Path) -> None:
     assert numbers(path) == list(range(GROUP + 10))
     # One for what held the thread, and one for each group.
     assert len(commits) == 3
+
+
+def test_what_is_gathered_goes_with_what_comes_next_and_at_the_latest_when_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.db"
+
+    async def scenario(writer: SqliteWriter) -> None:
+        first, second = writer.gather(insert(1)), writer.gather(insert(2))
+        await asyncio.sleep(0)
+        assert numbers(path) == []
+        await writer.run(insert(3))
+        assert (first.result(), second.result()) == (1, 1)
+        assert numbers(path) == [1, 2, 3]
+        # A full group waits for nobody.
+        await asyncio.gather(*(writer.gather(insert(number)) for number in range(10, 10 + GROUP)))
+        writer.gather(insert(4))
+
+    monkeypatch.setattr(module, "GATHER_S", 3600.0)
+    with_writer(path, scenario)
+    assert 4 in numbers(path)
+    monkeypatch.undo()
+
+    async def alone(writer: SqliteWriter) -> None:
+        assert await writer.gather(insert(1)) == 1
+
+    with_writer(tmp_path / "y.db", alone)
 
 
 def test_one_failure_is_its_own(tmp_path: Path) -> None:

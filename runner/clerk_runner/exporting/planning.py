@@ -20,11 +20,12 @@ from clerk_runner.client import Client
 from clerk_runner.errors import StoppedError
 from clerk_runner.exchange import Exchange
 from clerk_runner.exporting.output import STDOUT, output_path, require_free
-from clerk_runner.exporting.request import ExportRequest, check_instance
+from clerk_runner.exporting.request import ExportRequest
 from clerk_runner.exporting.sinks import require_extra
 from clerk_runner.exporting.walkers import walkers_wanted
 from clerk_runner.exporting.walking import FIRST_PARTS, count_users
 from clerk_runner.planner import DEFAULT_LATENCY_S
+from clerk_runner.request import check_kind
 
 __all__ = ["ExportPlan", "plan_export"]
 
@@ -87,7 +88,7 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
     Raises:
         RunnerError: the key or the surroundings do not allow it, the output's name is taken, or Clerk refuses the list.
     """
-    check_instance(request)
+    check_kind(request.job, request.credentials)
     require_extra(request.job.form)
     began = time.monotonic()
     job = request.job

@@ -16,7 +16,7 @@ from clerk_runner.exporting.opened import Opened
 from clerk_runner.exporting.output import STDOUT, output_path, require_free
 from clerk_runner.exporting.phases import work_through
 from clerk_runner.exporting.positions import prepare_tables
-from clerk_runner.exporting.request import ExportRequest, Surroundings, check_instance
+from clerk_runner.exporting.request import ExportRequest, Surroundings
 from clerk_runner.exporting.sinks import require_extra
 from clerk_runner.exporting.summary import ExportSummary
 from clerk_runner.folders import RunFacts, RunFolder
@@ -25,7 +25,7 @@ from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import open_log
 from clerk_runner.reporting.record import open_record
-from clerk_runner.request import disk_error
+from clerk_runner.request import check_kind, disk_error
 from clerk_runner.view import View
 
 __all__ = ["ExportRequest", "ExportSummary", "run_export"]
@@ -40,7 +40,7 @@ async def run_export(request: ExportRequest, view: View, signals: Interrupts | N
     Raises:
         RunnerError: nothing was written, or the run could not even be opened; whatever happens later is in the summary.
     """
-    check_instance(request)
+    check_kind(request.job, request.credentials)
     require_extra(request.job.form)
     with signals or Interrupts() as interrupts:
         try:
