@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,16 +117,19 @@ def test_row_05_killed_before_its_reports(place: Workplace, clerk: SimulatedCler
 
 
 def test_row_06_killed_while_a_page_is_kept(place: Workplace) -> None:
-    place.write("job.yaml", EXPORT)
-    whole = Workplace(place.folder.with_name("whole"), place.variables)
+    whole = replace(place, folder=place.folder.with_name("whole"))
     whole.write("job.yaml", EXPORT)
     assert whole.run(*RUN).code == 0
-    for step in ("in-append", "before-sync", "before-positions", "in-append", "after-positions"):
-        killed(place, step)
-    ended = place.run(*RUN)
-    assert ended.code == 0, ended.err
-    assert (place.folder / "users.jsonl").read_bytes() == (whole.folder / "users.jsonl").read_bytes()
-    check_files(place.state)
+    chains = (("in-append", "in-tail", "before-sync", "before-recovered", "after-recovered"), ("before-positions",))
+    for number, steps in enumerate((*chains, ("after-positions", "before-output"))):
+        broken = replace(place, folder=place.folder.with_name(f"broken {number}"))
+        broken.write("job.yaml", EXPORT)
+        for step in steps:
+            killed(broken, step)
+        ended = broken.run(*RUN)
+        assert ended.code == 0, ended.err
+        assert (broken.folder / "users.jsonl").read_bytes() == (whole.folder / "users.jsonl").read_bytes()
+        check_files(broken.state)
 
 
 def test_row_08_killed_while_doubts_are_settled(place: Workplace, clerk: SimulatedClerk) -> None:

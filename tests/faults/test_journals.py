@@ -273,3 +273,22 @@ def test_row_43_a_spool_that_lost_bytes_is_refused_and_one_with_more_is_cut(
     ids = [json.loads(line)["id"] for line in (place.folder / "users.jsonl").read_bytes().splitlines()]
     assert len(ids) == len(set(ids)) == ended.json["proof"]["rows"] == 400
     assert "user_of_nobody" not in ids
+
+
+def test_row_43_a_tail_that_is_damaged_costs_the_pages_that_it_told_of(place: Workplace, clerk: SimulatedClerk) -> None:
+    place.write("job.yaml", EXPORT)
+    run_struck(place, "before-positions", *RUN)
+    tail = place.only_run() / "spool.tail"
+    lines = tail.read_bytes().splitlines(keepends=True)
+    killed = place.folder / "killed"
+    shutil.copytree(place.state, killed)
+    damages = {b"".join([*lines[:2], b"[1, 2\n", *lines[2:]]), b"".join(lines[1:]), b"\xff" * 3000}
+    for damage in (b"".join(lines), *sorted(damages)):
+        shutil.rmtree(place.state)
+        shutil.copytree(killed, place.state)
+        tail.write_bytes(damage)
+        (place.folder / "users.jsonl").unlink(missing_ok=True)
+        ended = place.run(*RUN)
+        assert ended.code == 0, ended.out
+        ids = [json.loads(line)["id"] for line in (place.folder / "users.jsonl").read_bytes().splitlines()]
+        assert len(ids) == len(set(ids)) == ended.json["proof"]["rows"] == 400

@@ -150,6 +150,7 @@ def _unmarked(data: bytes, mark: Mark | None) -> tuple[Mark | None, list[_Line]]
         covered = mark.lines if mark is not None and mark.name == known.name else 0
         return Mark(known.name, len(lines)), [_LINE.decode(line) for line in lines[covered:]]
     except msgspec.DecodeError:
+        # Damaged: a line that cannot be read may stand for any page, so the journal alone is believed.
         return None, []
 
 

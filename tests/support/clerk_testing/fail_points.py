@@ -71,6 +71,9 @@ STEPS = {
     "before-sync": Step(_SPOOL, "sync", "before"),
     "before-positions": Step(_STORES, "save_positions", "before"),
     "after-positions": Step(_STORES, "save_positions", "after"),
+    "in-tail": Step("clerk_runner.exporting.tail:Tail", "write", "inside"),
+    "before-recovered": Step("clerk_runner.exporting.tail", "save_standing", "before"),
+    "after-recovered": Step("clerk_runner.exporting.tail", "save_standing", "after"),
     "before-output": Step(_WRITE, "write_partial", "before"),
     "before-rename": Step(_WRITE, "publish", "before"),
     "after-rename": Step(_WRITE, "publish", "after"),
@@ -165,6 +168,18 @@ def _in_append(real: Any, strike: Strike) -> Any:
     return write
 
 
+def _in_tail(real: Any, strike: Strike) -> Any:
+    """When half of a line is in the file."""
+
+    def write(tail: Any, line: bytes) -> None:
+        half = len(line) // 2
+        os.write(tail._file, line[:half])
+        strike()
+        real(tail, line[half:])
+
+    return write
+
+
 def _in_reconcile(real: Any, strike: Strike) -> Any:
     """When Clerk has been asked what became of a lost call, and nothing is written down yet."""
 
@@ -194,6 +209,7 @@ def _in_ledger(real: Any, strike: Strike) -> Any:
 INSIDE: dict[str, Callable[[Any, Strike], Any]] = {
     "start": _after_send,
     "_write": _in_append,
+    "write": _in_tail,
     "converse": _in_reconcile,
     "transaction": _in_ledger,
 }

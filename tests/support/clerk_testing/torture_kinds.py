@@ -129,6 +129,29 @@ def _deletions(place: Workplace, clerk: SimulatedClerk) -> Prepared:
     return Prepared(arguments, len(leavers), judge)
 
 
+def _imports(place: Workplace, clerk: SimulatedClerk) -> Prepared:
+    """Users are made once; a lost answer is settled by their external id."""
+    names = [f"old-{number}" for number in range(40)]
+    job = (
+        'name: torture\nkind: create-users\nsource: rows.csv\nexternal_id: "{id}"\nemail_address: "{id}@example.com"\n'
+    )
+    place.write("job.yaml", job + "mapping: ids.csv\n")
+    # The last two are there already: they are mapped, and not made.
+    place.write("rows.csv", "id\n" + "".join(f"{name}\n" for name in (*names, "ext-0", "ext-1")))
+
+    def judge(ended: Ended) -> None:
+        made = Counter(user["external_id"] for user in _users(clerk).values())
+        assert made == Counter([*names, *(f"ext-{number}" for number in range(5))]), made
+        lines = (place.folder / "ids.csv").read_text(encoding="utf-8").splitlines()[1:]
+        mapped = dict(line.split(",") for line in lines)
+        wanted = {user["external_id"]: user["id"] for user in _users(clerk).values()}
+        assert mapped == {name: wanted[name] for name in (*names, "ext-0", "ext-1")}, "the mapping is not whole"
+        assert len(lines) == len(mapped), "an old id is mapped twice"
+        assert (ended.code, ended.json["items"]["done"]) == (0, len(names)), ended.json
+
+    return Prepared(("run", "job.yaml", "--yes", "--json"), len(names) + 2, judge)
+
+
 def _creates(place: Workplace, clerk: SimulatedClerk) -> Prepared:
     """Calls that happen once and cannot be looked up: what a kill left in doubt stays unresolved, and is never sent."""
     names = [f"Team {number}" for number in range(30)]
@@ -211,6 +234,19 @@ KINDS = {
         longest_s=2.0,
         prepare=_deletions,
     ),
+    "imports": Kind(
+        simulator=(
+            "--key=sk_live_torture",
+            "--latency=20-60ms",
+            "--users=5",
+            "--fail=POST /users:drop-after-effect:3%",
+        ),
+        speed=60,
+        steps=(*PLANNING, *CALLING, "in-reconcile", "before-settle", *ENDING),
+        allowed=PRODUCTION,
+        longest_s=2.0,
+        prepare=_imports,
+    ),
     "creates": Kind(
         simulator=("--key=sk_live_torture", "--latency=20-60ms"),
         speed=60,
@@ -227,6 +263,9 @@ KINDS = {
             "before-sync",
             "before-positions",
             "after-positions",
+            "in-tail",
+            "before-recovered",
+            "after-recovered",
             "before-output",
             "before-rename",
             "after-rename",
