@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-__all__ = ["MAX_BODY", "Bodies", "SmallSteps", "TooLargeError"]
+__all__ = ["MAX_BODY", "STEP", "Bodies", "SmallSteps", "TooLargeError"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
