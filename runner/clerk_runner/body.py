@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-__all__ = ["MAX_BODY", "Bodies", "SmallSteps", "TooLargeError"]
+__all__ = ["MAX_BODY", "STEP", "Bodies", "SmallSteps", "TooLargeError"]
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
@@ -36,8 +36,9 @@ class SmallSteps(aiohttp.TCPConnector):
     async def _wrap_create_connection(self, *given: Any, **named: Any) -> tuple[asyncio.Transport, Any]:
         # aiohttp hands its transports to nobody else before they read. Were this hook gone, only memory would be lost.
         transport, protocol = await super()._wrap_create_connection(*given, **named)
-        if hasattr(transport, "max_size"):
-            transport.max_size = STEP
+        plain: Any = transport
+        if hasattr(plain, "max_size"):
+            plain.max_size = STEP
         return transport, protocol
 
 

@@ -27,7 +27,7 @@ from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
 from clerk_jobs.metadata.numbers import loads_exact, spelling
-from clerk_runner.body import MAX_BODY, Bodies, SmallSteps, TooLargeError
+from clerk_runner.body import MAX_BODY, STEP, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
@@ -163,6 +163,8 @@ class Client:
         tracing.on_request_headers_sent.append(_before_the_write)
         self._session = aiohttp.ClientSession(
             connector=SmallSteps(limit=0, limit_per_host=0),
+            # A connection stops at the first step until its body is read.
+            read_bufsize=STEP // 4,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_S),
             headers={

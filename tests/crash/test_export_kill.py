@@ -70,15 +70,16 @@ def test_a_killed_export_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Pat
 @pytest.mark.crash
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    ("listed", "operation", "organizations"),
+    ("listed", "operation", "organizations", "under_way"),
     [
-        ("list: organizations", "GET /organizations", 3000),
-        ("for_each: organizations\nlist: memberships", "GET /organizations/{organization_id}/memberships", 700),
+        # One page after the other; and as many lists at once as the limit lets through while an answer takes long.
+        ("list: organizations", "GET /organizations", 3000, 2),
+        ("for_each: organizations\nlist: memberships", "GET /organizations/{organization_id}/memberships", 700, 100),
     ],
     ids=["alone", "below"],
 )
 def test_a_killed_export_of_another_list_asks_again_only_for_what_was_under_way(
-    tmp_path: Path, listed: str, operation: str, organizations: int
+    tmp_path: Path, listed: str, operation: str, organizations: int, under_way: int
 ) -> None:
     size = (f"--organizations={organizations}", "--users=50", "--members=3")
     options = ("--key=sk_live_x", *size, "--latency=50-100ms")
@@ -96,5 +97,5 @@ def test_a_killed_export_of_another_list_asks_again_only_for_what_was_under_way(
         after = clerk.report()["requests"][operation]
     assert kills >= 2
     assert (broken.folder / "users.jsonl").read_bytes() == (whole.folder / "users.jsonl").read_bytes()
-    # The limit lets a hundred through a second: what came since the last save, half a second before, is asked again.
-    assert sum(after.values()) - 2 * sum(before.values()) <= kills * 150
+    # What came since the last save, half a second before, is not asked again.
+    assert sum(after.values()) - 2 * sum(before.values()) <= kills * under_way

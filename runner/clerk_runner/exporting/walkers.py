@@ -20,7 +20,8 @@ from clerk_runner.exporting.pages import Pages
 
 __all__ = ["Walkers", "walkers_wanted"]
 
-MOST_WALKERS: Final = 256
+MOST_WALKERS: Final = 200
+"""What the limit of a production instance feeds at two seconds an answer; each holds memory while it waits."""
 LEAST_WALKERS: Final = 4
 CHECKED_AT_ONCE: Final = 100
 """Ids that one GET /users takes. Source: Clerk's OpenAPI document 2026-05-12, maxItems of user_id."""

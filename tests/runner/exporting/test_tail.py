@@ -14,7 +14,7 @@ import pytest
 from clerk_jobs.export.page import Page
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.slices import Slice
-from clerk_runner.exporting import tail as module
+from clerk_limits.clock import boot_id
 from clerk_runner.exporting.positions import Positions, distinct_ids, load_positions, prepare_tables
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.exporting.stores import SpoolStore
@@ -106,7 +106,7 @@ def test_a_line_that_is_not_whole_is_left_out(tmp_path: Path) -> None:
 
 def _rebooted(folder: Path) -> None:
     path = folder / "tail"
-    path.write_bytes(path.read_bytes().replace(module.boot_id().encode(), b"another boot"))
+    path.write_bytes(path.read_bytes().replace(boot_id().encode(), b"another boot"))
 
 
 def _short(folder: Path) -> None:
