@@ -29,7 +29,7 @@ def place(tmp_path: Path, clerk: SimulatedClerk) -> Workplace:
 
 
 def kind_names() -> set[str]:
-    return {load.__struct_config__.tag for load in KINDS}
+    return {str(kind.__struct_config__.tag) for kind in KINDS}
 
 
 def test_there_is_a_template_for_every_kind() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from clerk_jobs.remedies import remedy_of
 from clerk_limits.documented import InstanceKind, limits_for
-from clerk_runner.cli.text import count, duration
+from clerk_runner.amounts import count, duration
 from clerk_runner.reporting.figures import figures
 from clerk_runner.reporting.parts import Html, number, table, text
 from clerk_runner.reporting.record import Pause

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from clerk_runner.cli.text import plain
+from clerk_runner.plain import plain
 
 __all__ = ["Html", "figure", "legend", "number", "table", "text"]
 
