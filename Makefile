@@ -27,7 +27,7 @@ FUZZ_S   ?= 60
 TARGET   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run simulate test torture lint format types layers check package catalog bench lock audit
+.PHONY: help install demo run simulate test torture lint format types layers check package picture catalog bench lock audit
 .PHONY: test-lowest test-newest fuzz clean
 
 help: ## list the targets
@@ -92,13 +92,17 @@ package: $(DEVELOP) ## build wheel and source distribution into dist, check them
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tests/packaging/exercise.py dist
 
+picture: $(DEVELOP) ## draw the README's picture of a terminal from a real run
+	PYTHONPATH=tests/support $(BIN)/python tests/pictures/terminal.py docs/terminal.svg
+
 catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
-bench: $(DEVELOP) ## run the benchmarks (half an hour) and write tests/benchmarks/RESULTS.md and EXPORTS.md
+bench: $(DEVELOP) ## run the benchmarks (half an hour) and write its results beside them
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/limits.py $(ARGS)
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/exports.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/backfills.py
 
 lock: $(SUPPLY) ## choose the newest versions within the ranges, for every Python, and write them into constraints.txt
 	$(UV) pip compile pyproject.toml --group dev --group supply --all-extras --universal --python-version 3.11 --upgrade \

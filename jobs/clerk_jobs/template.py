@@ -285,7 +285,8 @@ def _placeholder(inner: str, offset: int) -> Placeholder:
     if colon and cast.removesuffix("?") not in CASTS:
         known = ", ".join(CASTS)
         hint = did_you_mean(cast, CASTS) or f"casts are {known}; a column with a colon in its name needs one"
-        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":", 0, len(head) + 1) + 1, hint)
+        behind_colon = inner.index(body) + head.rindex(":") + 1
+        raise TemplateError(f"{shown(cast)} is no cast", offset + behind_colon, hint)
     if (colon and column.endswith("?")) or (bar and head.rstrip().endswith("?")):
         right = f"{{{head.replace('?', '').strip()}{bar}{behind}?}}"
         raise TemplateError("the question mark comes last", offset + inner.index("?"), f"write {right}")

@@ -35,7 +35,7 @@ from clerk_runner.preview import Known, Standing, Whole, previewed
 from clerk_runner.report import Summary
 from clerk_runner.reporting.record import open_record
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
-from clerk_runner.safety import Consent, require_consent, require_count, require_scopes, scope_line
+from clerk_runner.safety import Consent, Scope, require_consent, require_count, require_scopes, scope_line
 from clerk_runner.stepping import Around, Stepper
 from clerk_runner.view import STEPPING, View
 
@@ -56,7 +56,7 @@ async def run_job(request: RunRequest, consent: Consent, view: View, signals: In
     plots = plots_of(request)
     for plot in plots:
         plot.kind.require_outputs(request, None)
-    scopes = dict.fromkeys(scope for plot in plots for scope in plot.kind.scopes)
+    scopes: list[Scope] = list(dict.fromkeys(scope for plot in plots for scope in plot.kind.scopes))
     bypassed = require_scopes(request.credentials, scopes, consent)
     run: _Run | None = None
     with signals or Interrupts() as interrupts:

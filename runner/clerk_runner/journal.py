@@ -198,7 +198,7 @@ class Journal:
                 raise AssertionError("an item that is not pending was about to be sent")
             return attempt
 
-        return await self._writer.run(work)
+        return await self._writer.gather(work)
 
     async def renew(self, attempt: int, intent_ms: int, server_ms: int) -> None:
         """Move an intent's time forward when its commit took long; nothing was sent under the old one."""
@@ -219,7 +219,7 @@ class Journal:
             db.execute("UPDATE attempt SET ended_ms = ?, answered = ? WHERE id = ?", row)
             _settle(db, outcomes)
 
-        await self._writer.run(work)
+        await self._writer.gather(work)
         self._tell(outcomes)
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:

@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ T = TypeVar("T")
 
 GROUP = 64
 """Most pieces of work in one transaction."""
+GATHER_S = 0.005
+"""How long a piece of work may wait for others to commit with."""
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -81,8 +84,12 @@ class SqliteWriter:
         except sqlite3.Error:
             self._connection.close()
             raise
-        self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
-        self._next: _Order | None = None
+        self._orders: queue.SimpleQueue[list[_Order] | None] = queue.SimpleQueue()
+        self._gathered: list[_Order] = []
+        """What was ordered and not yet handed to the thread; the loop's."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._ahead: deque[_Order] = deque()
+        """What the thread took and did not begin; the thread's."""
         self._closed = False
         self._thread = threading.Thread(target=self._serve, name=f"sqlite {path.name}", daemon=True)
         self._thread.start()
@@ -100,6 +107,14 @@ class SqliteWriter:
         """
         return self._place(work, grouped=True)
 
+    def gather(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The same as ``run``, for what is ordered often: it waits for a moment for others to commit with.
+
+        The thread, the disk and the loop are woken once for all of them: with seventy calls in flight that is half of
+        what a call costs beside its request.
+        """
+        return self._place(work, grouped=True, at_once=False)
+
     def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """The same as ``run``, but outside of any transaction, for what SQLite allows only there."""
         return self._place(work, grouped=False)
@@ -107,18 +122,34 @@ class SqliteWriter:
     def close(self) -> None:
         """Finish what was ordered, then close; safe to call twice."""
         self._closed = True
+        self._hand_over()
         if self._thread.is_alive():
             self._orders.put(None)
             self._thread.join()
         self._connection.close()
 
-    def _place(self, work: Callable[[sqlite3.Connection], T], *, grouped: bool) -> asyncio.Future[T]:
+    def _place(
+        self, work: Callable[[sqlite3.Connection], T], *, grouped: bool, at_once: bool = True
+    ) -> asyncio.Future[T]:
         if not self._thread.is_alive() or self._closed:
             raise sqlite3.ProgrammingError("the journal is closed")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._orders.put(_Order(work, loop, future, grouped))
+        self._gathered.append(_Order(work, loop, future, grouped))
+        if at_once or len(self._gathered) >= GROUP:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = loop.call_later(GATHER_S, self._hand_over)
         return future
+
+    def _hand_over(self) -> None:
+        """Give the thread what was gathered, in its order."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._orders.put(gathered)
 
     def _serve(self) -> None:
         while (group := self._next_group()) is not None:
@@ -144,23 +175,23 @@ class SqliteWriter:
 
     def _next_group(self) -> list[_Order] | None:
         """Wait for work, then take what else is there; None once closed."""
-        first = self._next or self._orders.get()
-        self._next = None
-        if first is None:
-            return None
-        group = [first]
-        while first.grouped and len(group) < GROUP:
+        if not self._ahead:
+            orders = self._orders.get()
+            if orders is None:
+                return None
+            self._ahead.extend(orders)
+        while len(self._ahead) < GROUP:
             try:
-                order = self._orders.get_nowait()
+                orders = self._orders.get_nowait()
             except queue.Empty:
                 break
-            if order is None:
+            if orders is None:
                 self._orders.put(None)
                 break
-            if not order.grouped:
-                self._next = order
-                break
-            group.append(order)
+            self._ahead.extend(orders)
+        group = [self._ahead.popleft()]
+        while group[0].grouped and len(group) < GROUP and self._ahead and self._ahead[0].grouped:
+            group.append(self._ahead.popleft())
         return group
 
     def _commit(self, group: list[_Order]) -> list[Any]:

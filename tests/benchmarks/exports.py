@@ -1,7 +1,8 @@
-"""How fast exports are, what they cost, and what the two usual loops cost beside them: ``python exports.py [USERS]``.
+"""How fast exports are, what they cost, and what the two usual loops cost beside them: ``python exports.py [PART …]``.
 
 Each case has a simulator of its own as a process, with production limits, and a client as another: CPU and resident
-memory are the kernel's figures for that client. The tables go to EXPORTS.md; nothing in the tests asserts them.
+memory are the kernel's figures for that client. Parts can be run alone, and each keeps its figures until it is run
+again; the tables go to EXPORTS.md with their bars. Nothing in the tests asserts them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import datetime
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiolimiter import AsyncLimiter
@@ -28,26 +31,58 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 RESULTS = Path(__file__).with_name("EXPORTS.md")
+FIGURES = Path(__file__).with_name("exports.json")
 KEY = "sk_live_benchmark"
 PAGE = 500
 LIMIT_PER_S = 100.0
-JOB = "name: all\nkind: export\nlist: users\noutput: users.jsonl\nlimits: {share: 1.0}\n"
+MILLION = 1_000_000
+MOST_S = 900.0
+"""Seconds after which a client is ended: a part takes no longer, whatever else the machine does."""
+JOB = "name: all\nkind: export\nlist: users\noutput: users.jsonl\nlimits: {limits}\n"
+STRICT, EARLY = "{share: 1.0}", "{share: 1.0, early_release: 250ms}"
+OURS = "clerk-batch"
 
 
 @dataclass(frozen=True)
 class Case:
-    """Users and a network."""
+    """Users, a network and a client.
+
+    Attributes:
+        limits: as in the job file.
+        share_bar: the least part of the limit that has to be used; None for no bar.
+        cpu_bar: most seconds of CPU for a million users.
+        memory_bar: most resident memory in MB.
+    """
 
     name: str
-    latency: str
+    latency: str = "0.1-0.22s"
     created: str = "uniform"
+    users: int = MILLION
+    client: str = OURS
+    limits: str = STRICT
+    share_bar: float | None = None
+    cpu_bar: float | None = None
+    memory_bar: float | None = None
 
 
-CASES = (
-    Case("lognormal around 0.15 s", "0.1-0.22s"),
-    Case("the same, 90 % created within 4 h", "0.1-0.22s", "burst:4h"),
-    Case("1-2 s", "1-2s"),
-)
+PARTS: dict[str, tuple[Case, ...]] = {
+    "uniform": (Case("lognormal around 0.15 s", share_bar=0.93, cpu_bar=12.0, memory_bar=150.0),),
+    "hours": (Case("the same, 90 % created within 4 h", created="burst:4h", share_bar=0.85, memory_bar=150.0),),
+    "slow": (
+        Case("1-2 s", "1-2s", share_bar=0.75, memory_bar=150.0),
+        Case("1-2 s, early release", "1-2s", limits=EARLY, share_bar=0.8, memory_bar=150.0),
+    ),
+    "memory": (
+        Case("lognormal around 0.15 s", users=10_000, memory_bar=150.0),
+        Case("lognormal around 0.15 s", users=200_000, memory_bar=150.0),
+        Case("lognormal around 0.15 s", users=2 * MILLION, memory_bar=150.0),
+    ),
+    "loops": (
+        # A tenth is enough for what takes ten times as long.
+        Case("lognormal around 0.15 s", users=MILLION // 10, client="sequential, by cursor"),
+        Case("lognormal around 0.15 s", client="gather over offsets, aiolimiter"),
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -60,25 +95,42 @@ class Figures:
     users: int
     requests: int
     throttled: int
+    load: float
 
-    def line(self, case: str, client: str) -> str:
-        """A row of the table."""
+    def line(self, case: Case) -> str:
+        """A row of the table; a bar that is missed says so."""
         rate = self.users / self.elapsed_s
-        share = rate / PAGE / LIMIT_PER_S
+        share, cpu_s = rate / PAGE / LIMIT_PER_S, self.cpu_s / self.users * MILLION
+        used = f"{share:.0%}" + _judged(case.share_bar, share, f"{case.share_bar or 0:.0%}", least=True)
+        cost = f"{cpu_s:.1f}" + _judged(case.cpu_bar, cpu_s, f"{case.cpu_bar or 0:.0f}")
+        memory = f"{self.memory_mb:.0f}" + _judged(case.memory_bar, self.memory_mb, f"{case.memory_bar or 0:.0f}")
         return (
-            f"| {case} | {client} | {self.users:,} | {rate:,.0f} | {share:.0%} | {self.cpu_s / self.users * 1e6:.1f} "
-            f"| {self.memory_mb:.0f} | {self.requests:,} | {self.throttled:,} |"
+            f"| {case.name} | {case.client} | {self.users:,} | {rate:,.0f} | {used} | {cost} | {memory} "
+            f"| {self.requests:,} | {self.throttled:,} | {self.load:.1f} |"
         )
+
+
+def _judged(bar: float | None, value: float, text: str, *, least: bool = False) -> str:
+    if bar is None:
+        return ""
+    missed = value < bar if least else value > bar
+    return f" (bar {text}{', missed' if missed else ''})"
 
 
 def measured(command: list[str], folder: Path, clerk: SimulatedClerk, users: Callable[[], int]) -> Figures:
     """Run a client to its end; its children count too."""
     environment = {**os.environ, **clerk.environment, "CLERK_BATCH_HOME": str(folder / "state"), "HOME": str(folder)}
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     began = time.monotonic()
     with (folder / "out").open("wb") as out:
         files = [(os.POSIX_SPAWN_DUP2, out.fileno(), 1), (os.POSIX_SPAWN_DUP2, out.fileno(), 2)]
         pid = os.posix_spawn(command[0], command, environment, file_actions=files)
-        _, status, usage = os.wait4(pid, 0)
+        ending = threading.Timer(MOST_S, os.kill, (pid, signal.SIGKILL))
+        ending.start()
+        try:
+            _, status, usage = os.wait4(pid, 0)
+        finally:
+            ending.cancel()
     elapsed_s = time.monotonic() - began
     if status != 0:
         raise RuntimeError(f"{command} ended with {status}: {(folder / 'out').read_text()[-2000:]}")
@@ -90,20 +142,21 @@ def measured(command: list[str], folder: Path, clerk: SimulatedClerk, users: Cal
         users=users(),
         requests=report["requests_total"],
         throttled=report["throttled"],
+        load=load,
     )
 
 
-def measure(case: Case, client: str, users: int) -> Figures:
+def measure(case: Case) -> Figures:
     """One client in one case, in a folder of its own."""
-    options = (f"--key={KEY}", f"--users={users}", f"--latency={case.latency}", f"--user-created={case.created}")
+    options = (f"--key={KEY}", f"--users={case.users}", f"--latency={case.latency}", f"--user-created={case.created}")
     with simulated_clerk(*options) as clerk, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "job.yaml").write_text(JOB)
+        (folder / "job.yaml").write_text(JOB.replace("{limits}", case.limits))
         output = folder / "users.jsonl"
-        if client == "clerk-batch":
+        if case.client == OURS:
             command = [sys.executable, "-m", "clerk_runner", "run", str(folder / "job.yaml"), "--json"]
         else:
-            command = [sys.executable, __file__, "--client", client, "--output", str(output), str(users)]
+            command = [sys.executable, __file__, "--client", case.client, "--output", str(output), str(case.users)]
 
         def count() -> int:
             with output.open("rb") as file:
@@ -149,40 +202,55 @@ async def run_client(client: str, output: Path, users: int) -> None:
     """Be one of the two loops."""
     headers = {"Authorization": f"Bearer {os.environ['CLERK_SECRET_KEY']}", "Clerk-API-Version": "2026-05-12"}
     async with aiohttp.ClientSession(os.environ["CLERK_API_URL"], headers=headers) as session:
-        await (sequential(session, output) if client == "sequential" else gathered(session, output, users))
+        await (sequential(session, output) if client.startswith("sequential") else gathered(session, output, users))
 
 
-def tables(users: int) -> list[str]:
-    """All figures, as Markdown."""
+def run_part(name: str) -> dict[str, Any]:
+    """The figures of one part, with when and where they were measured."""
+    found = []
+    for case in PARTS[name]:
+        found.append(measure(case))
+        sys.stdout.write(found[-1].line(case) + "\n")
+        sys.stdout.flush()
     today = datetime.datetime.now(tz=datetime.UTC).date()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    with suppress(OSError):
-        machine += f", load {os.getloadavg()[0]:.1f} at the start"
-    lines = ["# Exports", "", f"{today}, {machine}; one run each, from the start of the process to the whole file.", ""]
-    lines += ["| latency | client | users | users/s | of the limit | CPU µs a user | memory MB | requests | 429 |"]
-    lines += ["|-|-|-|-|-|-|-|-|-|"]
-    for case in CASES:
-        lines.append(measure(case, "clerk-batch", users).line(case.name, "clerk-batch"))
-    # A tenth is enough for what takes ten times as long.
-    lines.append(measure(CASES[0], "sequential", users // 10).line(CASES[0].name, "sequential, by cursor"))
-    lines.append(measure(CASES[0], "gathered", users).line(CASES[0].name, "gather over offsets, aiolimiter"))
-    lines += ["", "The limit is 1,000 pages of 500 users in 10 s. The simulator shares the cores with the client."]
-    return lines
+    return {"measured": f"{today}, {machine}", "figures": [asdict(figures) for figures in found]}
+
+
+def tables(parts: dict[str, dict[str, Any]]) -> str:
+    """All figures that there are, as Markdown."""
+    lines = ["# Exports", "", "One run each, from the start of the process to the whole file, its start included."]
+    lines += ["The limit is 1,000 pages of 500 users in 10 s. The simulator shares the cores with the client.", ""]
+    for name, cases in PARTS.items():
+        if (part := parts.get(name)) is None:
+            continue
+        lines += [f"## {name}", "", f"{part['measured']}.", ""]
+        lines += ["| latency | client | users | users/s | of the limit | CPU s a million | memory MB | requests | 429 "]
+        lines[-1] += "| load before |"
+        lines += ["|-|-|-|-|-|-|-|-|-|-|"]
+        lines += [Figures(**found).line(case) for case, found in zip(cases, part["figures"], strict=True)]
+        lines += [""]
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure, write, and show; or be a client."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("users", type=int, nargs="?", default=1_000_000)
-    parser.add_argument("--client", choices=["sequential", "gathered"])
+    parser.add_argument("parts", nargs="*", help=f"{', '.join(PARTS)}; all where none is named")
+    parser.add_argument("--client")
     parser.add_argument("--output", type=Path)
     given = parser.parse_args()
     if given.client is not None:
-        asyncio.run(run_client(given.client, given.output, given.users))
+        asyncio.run(run_client(given.client, given.output, int(given.parts[0])))
         return
-    text = "\n".join(tables(given.users)) + "\n"
-    RESULTS.write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    parts = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for name in given.parts or PARTS:
+        parts[name] = run_part(name)
+        # After each: who is interrupted keeps what was measured.
+        FIGURES.write_text(json.dumps(parts, indent=1) + "\n", encoding="utf-8")
+        RESULTS.write_text(tables(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -148,6 +148,14 @@ def test_the_gate_stands_alone() -> None:
         assert asyncio.run(asked()) == 3
 
 
+def test_the_pictures_are_there_and_load_nothing_from_elsewhere() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures
+    for picture in pictures:
+        drawn = (ROOT / picture).read_text(encoding="utf-8")
+        assert set(re.findall(r"https?://[^\s\"'<)]+", drawn)) <= {"http://www.w3.org/2000/svg"}
+
+
 def test_every_command_works_in_the_order_in_which_it_is_read(place: Workplace, clerk: SimulatedClerk) -> None:
     ran = 0
     for command in commands():

@@ -19,7 +19,7 @@ from clerk_jobs.create_users.people import find, is_same_person
 from clerk_jobs.create_users.texts import status_of
 from clerk_jobs.create_users.undo import UndoCreatesDrafting, UndoCreatesWork
 from clerk_jobs.create_users.work import CreateWork
-from clerk_jobs.errors import RowProblem
+from clerk_jobs.errors import JobFileError, RowProblem
 from clerk_jobs.jobfile import CreateUsersJob, UndoCreatesJob, load_job
 from clerk_jobs.jobfile.create_users_job import CREATE_USERS
 
@@ -194,6 +194,24 @@ def test_secrets_are_in_no_digest(tmp_path: Path) -> None:
     one, other = ({"id": "1", "email": "", "first": "", "p": secret} for secret in ("one secret", "other secret"))
     assert drafting.draft(one) == drafting.draft(other)
     assert drafting.draft(one) != drafting.draft({**one, "first": "Ada"})
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('email: "{email}"\n', "did you mean email_address?"),
+        ('first_name: "{first}"\n', "no field tells the users of two rows apart"),
+        ('email_address: "{email}"\npassword_hasher: bcrypt\n', "is only for password_digest"),
+        ('email_address: "{email}"\npassword_digest: "{h}"\npassword_hasher: bcrpyt\n', "bcrypt"),
+        ('email_address: ["{a}", "{b?}"]\nemail_address_identification_status: [verified]\n', "has 1 entries for 2"),
+        ('email_address: "{email}"\nmapping: ids.csv\n', "has no old id"),
+        ('email_address: "{email}"\nupdate_passwords: true\n', "changes nothing here"),
+    ],
+)
+def test_a_job_file_says_what_is_wrong_with_it(tmp_path: Path, written: str, said: str) -> None:
+    with pytest.raises(JobFileError) as caught:
+        job(tmp_path, HEAD + written)
+    assert said in str(caught.value)
 
 
 # ---------------------------------------------------------------- digests, times, states

@@ -186,7 +186,7 @@ def test_the_identity_is_that_of_the_effects(folder: Path) -> None:
         b'{"api_version":"2026-05-12","email":"{email}","expires_in_days":null,"inviter_user_id":null,'
         b'"kind":"invite","notify":true,"on_existing":"skip","organization":null,"private_metadata":null,'
         b'"public_metadata":null,"redirect_url":null,"role":null,'
-        b'"source":{"csv":"people.csv","delimiter":null,"encoding":null,"quotechar":"\\""},"template_slug":null}'
+        b'"source":{"columns":null,"csv":"people.csv","delimiter":null,"encoding":null,"quotechar":"\\""},"template_slug":null}'
     )
 
 

@@ -54,6 +54,23 @@ def test_an_export_becomes_what_its_example_says(preset: str) -> None:
         assert drafting.payload(row.values)[1] == wanted
 
 
+def test_the_columns_that_firebase_leaves_out_of_its_csv_are_named_in_the_preset(tmp_path: Path) -> None:
+    text = (FOLDER / "firebase.yaml").read_text(encoding="utf-8")
+    source = "".join(f"{line[2:]}\n" for line in text.splitlines() if line.startswith("#  "))
+    values = "preset_values: {signer_key: a2V5, salt_separator: Bw==, rounds: 8, mem_cost: 14}\n"
+    (tmp_path / "job.yaml").write_text(f"name: i\nkind: create-users\npreset: firebase\n{values}{source}")
+    cells = ["u1", "ada@example.com", "true", "aGFzaA==", "c2FsdA==", "Ada Lovelace", *[""] * 17, "1609459200000"]
+    (tmp_path / "users.csv").write_text(",".join([*cells, "1704067200000", "", "false", "", "[]"]) + "\n")
+    job = loaded(tmp_path / "job.yaml")
+    with open_rows(job.source, job.folder) as rows:
+        rows.require(job.columns())
+        (row,) = rows
+    assert isinstance(row, Row)
+    body = CreateDrafting(job).payload(row.values)[1]
+    assert body["password_digest"] == "aGFzaA==$c2FsdA==$a2V5$Bw==$8$14"
+    assert (body["last_name"], body["created_at"]) == ("Lovelace", "2021-01-01T00:00:00.000Z")
+
+
 def test_a_job_says_more_than_its_preset_and_null_leaves_a_field_out(tmp_path: Path) -> None:
     text = "name: i\nkind: create-users\nsource: u.jsonl\npreset: firebase\n"
     (tmp_path / "job.yaml").write_text(f'{text}password_digest: null\npassword_hasher: null\nfirst_name: "{{n}}"\n')

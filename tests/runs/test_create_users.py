@@ -8,8 +8,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from clerk_testing.commands import Ended, Workplace
 from clerk_testing.simulated import SimulatedClerk
 
@@ -222,23 +220,3 @@ def test_no_secret_of_a_row_is_kept(start: Any) -> None:
     assert [path.name for path in kept if b"Secret" in path.read_bytes()] == []
     assert "Secret" not in ended.out + ended.err
     assert json.dumps(people(clerk)).count("Secret") == 4, "the plan holds it, and the simulator keeps no password"
-
-
-@pytest.mark.parametrize(
-    ("written", "said"),
-    [
-        ('email: "{email}"\n', "did you mean email_address?"),
-        ('first_name: "{first}"\n', "no field tells the users of two rows apart"),
-        ('email_address: "{email}"\npassword_hasher: bcrypt\n', "is only for password_digest"),
-        ('email_address: "{email}"\npassword_digest: "{h}"\npassword_hasher: bcrpyt\n', "bcrypt"),
-        ('email_address: ["{a}", "{b?}"]\nemail_address_identification_status: [verified]\n', "has 1 entries for 2"),
-        ('email_address: "{email}"\nmapping: ids.csv\n', "has no old id"),
-        ('email_address: "{email}"\nupdate_passwords: true\n', "changes nothing here"),
-    ],
-)
-def test_a_job_file_says_what_is_wrong_with_it(start: Any, written: str, said: str) -> None:
-    workplace, _ = start()
-    workplace.write("job.yaml", f"name: i\nkind: create-users\nsource: rows.csv\n{written}")
-    refused = workplace.run("plan", "job.yaml", "--offline")
-    assert refused.code == 2
-    assert said in refused.err

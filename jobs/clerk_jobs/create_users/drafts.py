@@ -84,14 +84,14 @@ class CreateDrafting:
         told = {name: True if name in SECRETS else value for name, value in payload.items()}
         return blake2b(_canonical((group, told)), digest_size=DIGEST_BYTES).digest()
 
-    def call(self, payload: Mapping[str, Any]) -> Call:
-        """The call that creates the user.
+    def call(self, payload: Mapping[str, Any], *, check: bool = True) -> Call:
+        """The call that creates the user; a payload that was drafted need not be checked again.
 
         Raises:
             RowProblem: it does not fit the operation's documents; the findings show no value.
         """
         try:
-            return prepare(self._operation, Inputs(body=dict(payload)))
+            return prepare(self._operation, Inputs(body=dict(payload)), check=check)
         except CallRefusedError as error:
             more = "; ..." if len(error.findings) > SHOWN else ""
             raise RowProblem("call_refused", "; ".join(map(str, error.findings[:SHOWN])) + more) from error

@@ -40,7 +40,7 @@ class CreateWork:
         """The call that creates a row's user; one who exists is changed right here, because that may be repeated."""
         (item,) = items
         if item.target is None:
-            return dataclasses.replace(self._drafting.call(item.payload), items=1)
+            return dataclasses.replace(self._drafting.call(item.payload, check=False), items=1)
         try:
             outcome = yield from self._change(item, item.target)
         except ReadRefused as refused:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -89,7 +89,7 @@ class JsonSource(Struct, Source, frozen=True, forbid_unknown_fields=True):
 
     json: str
     items: Annotated[str, Meta(min_length=1)] | None = None
-    encoding: Literal["utf-8"] | None = None
+    encoding: Annotated[str, Meta(pattern="^utf-8$")] | None = None
 
     @property
     def path(self) -> str:

@@ -209,7 +209,7 @@ def test_a_full_disk_stops_the_export_and_it_goes_on_when_there_is_room(tmp_path
 
 
 def test_a_second_start_leaves_at_once(tmp_path: Path) -> None:
-    with simulated_clerk("--key=sk_live_x", "--users=4000", "--latency=1s") as clerk:
+    with simulated_clerk("--key=sk_live_x", "--users=4000", "--fail=GET /users:slow:by=60s") as clerk:
         workplace = workplace_of(tmp_path, clerk)
         process = workplace.start("run", "job.yaml", "--json", measured=False)
         while clerk.report()["requests"].get("GET /users", {}) == {}:

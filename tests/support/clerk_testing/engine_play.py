@@ -75,6 +75,8 @@ class InlineWriter(SqliteWriter):
             _answer([order], [_Result(result)])
         return future
 
+    gather = run
+
     def close(self) -> None:
         """Close."""
         self._connection.close()

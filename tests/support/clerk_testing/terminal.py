@@ -25,9 +25,9 @@ CTRL_C, CTRL_D = "\x03", "\x04"
 class Terminal:
     """A command on a terminal of its own, and everything that it wrote there."""
 
-    def __init__(self, place: Workplace, *arguments: str) -> None:
+    def __init__(self, place: Workplace, *arguments: str, rows: int = 40, columns: int = 80) -> None:
         self._main, side = os.openpty()
-        termios.tcsetwinsize(side, (40, 80))
+        termios.tcsetwinsize(side, (rows, columns))
         self.process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, *place.program, *arguments],
             cwd=place.folder,
