@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_whatever_kills_a_job_it_ends_as_if_nothing_had(tmp_path: Path, name: st
     assert one.kind == name
     play(tmp_path / name, one, tally, threading.Lock())
     assert tally.strikes >= 1, one
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_is_a_place_in_the_software(name: str) -> None:
+    module, _, cls = STEPS[name].owner.partition(":")
+    owner = import_module(module)
+    assert hasattr(getattr(owner, cls) if cls else owner, STEPS[name].function)
 
 
 def test_the_same_seed_makes_the_same_choices() -> None:

@@ -55,7 +55,7 @@ _LEDGER = "clerk_limits.ledger.storage:Storage"
 
 STEPS = {
     "after-intake": Step(_JOURNAL, "ingest", "after"),
-    "before-preview": Step("clerk_runner.batch", "build_preview", "before"),
+    "before-preview": Step("clerk_runner.batch", "previewed", "before"),
     "before-intent": Step(_JOURNAL, "begin", "before"),
     "after-intent": Step(_JOURNAL, "begin", "after"),
     "after-send": Step("aiohttp:ClientResponse", "start", "inside"),
@@ -78,7 +78,7 @@ STEPS = {
     "before-rename": Step(_WRITE, "publish", "before"),
     "after-rename": Step(_WRITE, "publish", "after"),
     "in-ledger": Step(_LEDGER, "transaction", "inside"),
-    "in-plan": Step("clerk_runner.planning", "build_preview", "before"),
+    "in-plan": Step("clerk_runner.planning", "previewed", "before"),
 }
 
 
