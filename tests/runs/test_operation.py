@@ -302,7 +302,9 @@ def test_a_backup_that_a_kill_left_half_is_written_anew_before_anything_is_delet
         with suppress(subprocess.TimeoutExpired):
             process.wait(0.5 + 0.2 * kills)
         process.kill()
-        ended = Ended(process.returncode, *process.communicate())
+        # First, because it is what waits for the end: before it there is no exit code.
+        told = process.communicate()
+        ended = Ended(process.returncode, *told)
         if process.returncode == 0:
             break
         gone = len(effects(clerk, "DeleteOrganization"))
