@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from clerk_runner.cli.completing import complete_runs
-from clerk_runner.cli.text import count, examples, plain, say
+from clerk_runner.cli.text import DURATION, count, examples, plain, say
 
 __all__ = ["runs"]
 
@@ -140,8 +140,52 @@ def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
     if opens:
         import webbrowser  # noqa: PLC0415  only here
 
+        # A browser has no use for the key, and hands its environment on to whatever it starts.
+        os.environ.pop("CLERK_SECRET_KEY", None)
         if not webbrowser.open(path.absolute().as_uri()):
             say("no browser could be started; open the file yourself", err=True)
+
+
+@runs.command(
+    epilog=examples("runs prune", "runs prune --older 30d --yes", "runs prune --older 365d --every --yes"),
+    short_help="Remove runs that are not needed any more.",
+)
+@click.option("--older", type=DURATION, metavar="TIME", default="90d", help="At least so old, a day or more.  [90d]")
+@click.option("--every", is_flag=True, help="Also runs that invited, created or called what is not repeated.")
+@click.option("--yes", is_flag=True, help="Go ahead without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the runs in it.")
+def prune(*, older: float, every: bool, yes: bool, as_json: bool) -> int:
+    """Remove the folders of runs that ended and are not needed any more.
+
+    The newest run of each job stays, and so does every run that is not done, or that another one follows from. Runs
+    that invited or created stay too unless --every is given: they keep a changed file from reaching somebody twice. A
+    run that is removed can be neither undone nor retried. Nothing is removed before a yes.
+    """
+    import time  # noqa: PLC0415  only here
+
+    import orjson  # noqa: PLC0415  heavy
+
+    from clerk_runner.cli.asking import ask_yes, interactive  # noqa: PLC0415  heavy
+    from clerk_runner.forgetting import forget, forgettable  # noqa: PLC0415  heavy
+    from clerk_runner.safety import Consent, require_consent  # noqa: PLC0415  heavy
+
+    state = _state()
+    found = forgettable(state, time.time(), older, every=every)
+    if not as_json:
+        for one in found:
+            say(f"{one.run.id}  {one.facts.kind:<12}  {one.facts.job}  {one.size / 1e6:,.1f} MB")
+        megabytes = sum(one.size for one in found) / 1e6
+        say(f"{count(len(found), 'run')} can go, {megabytes:,.1f} MB" if found else "there is no run that can go")
+    removed = []
+    if found:
+        ask = ask_yes if interactive() and not as_json else None
+        require_consent("Remove them?", Consent(yes=yes, ask=ask))
+        removed = [one.run.id for one in found if forget(state, one)]
+    if as_json:
+        click.echo(orjson.dumps({"removed": removed}))
+    elif removed:
+        say(f"{count(len(removed), 'run')} removed")
+    return 0
 
 
 def _state() -> Any:
