@@ -48,7 +48,7 @@ TABLES = (
         seq INTEGER PRIMARY KEY,
         line INTEGER NOT NULL,
         offset INTEGER NOT NULL,
-        state INTEGER NOT NULL,
+        state INTEGER NOT NULL CHECK(state BETWEEN 0 AND 6),
         grp INTEGER,
         key BLOB,
         digest BLOB,

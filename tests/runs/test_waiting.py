@@ -20,7 +20,7 @@ from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 ROWS = 400
 JOB = 'name: beta\nkind: invite\nsource: people.csv\nemail: "{email}"\n'
-WAITING = re.compile(r"waiting for the next permit until ([0-9:]{8})$")
+WAITING = re.compile(r"waiting for the next permit until ([0-9:]{8})(?:,|$)")
 RUN = ("run", "job.yaml", "--yes", "--json")
 STAT = Path("/proc/self/stat")
 
