@@ -189,6 +189,7 @@ class _Run:
             exchange.attach(log, self._request.telemetry)
             self._request.telemetry.begin(folder.id, self._job.name, self._job.kind, self._credentials.host)
             await account.succeed(journal)
+            self._stepper.log = log
             record = self._stepper.record = await open_record(journal)
             exchange.attach(log, self._request.telemetry, record)
             log.info("start", action=choice.action, job=self._job.name, host=self._credentials.host)

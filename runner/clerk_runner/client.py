@@ -150,6 +150,8 @@ class Client:
     credentials: Credentials
     api_version: str
     deadline_s: float = DEADLINE_S
+    is_far: bool = False
+    """Whether the last ``Date`` header is more than a day away, and so is not believed."""
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
@@ -267,7 +269,8 @@ class Client:
             return
         # The header counts whole seconds: its moment lies half a second later on average.
         offset_s = server_s + 0.5 - time.time()
-        if abs(offset_s) < MAX_DATE_OFFSET_S:
+        self.is_far = abs(offset_s) >= MAX_DATE_OFFSET_S
+        if not self.is_far:
             self.offset_s = offset_s
 
 

@@ -116,6 +116,7 @@ class Exchange:
         self._down_since: float | None = None
         self._log = log
         self._telemetry = NO_TELEMETRY
+        self._is_far = False
         self._notes: Notes | None = None
 
     def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY, notes: Notes | None = None) -> None:
@@ -321,6 +322,7 @@ class Exchange:
                 self.worst_s = max(self.worst_s, elapsed_s)
                 known_s = elapsed_s if self.latency_s is None else self.latency_s
                 self.latency_s = known_s + (elapsed_s - known_s) * LATENCY_WEIGHT
+                self._look_at_date()
                 if reply.status == 429:
                     self._throttled(call, permit, retry_after, date)
                 elif not self._definite(call, attempt):
@@ -341,6 +343,12 @@ class Exchange:
             return False
         # A page that was not read to its end is no page; an effect has happened all the same.
         return attempt.parsed or not reply.ok or call.safety is not Safety.READ
+
+    def _look_at_date(self) -> None:
+        """Log a clock that is not believed, once for each time that it becomes so."""
+        if self.client.is_far and not self._is_far:
+            self._log.warning("date_ignored")
+        self._is_far = self.client.is_far
 
     def _throttled(self, call: Call, permit: Permit, retry_after: str | None, date: str | None) -> None:
         self.throttled += 1

@@ -41,6 +41,7 @@ from clerk_runner.reporting.record import Record
 from clerk_runner.request import RunRequest, disk_error
 from clerk_runner.spans import Span
 from clerk_runner.view import Progress, View
+from clerk_runner.watchdog import watch_loop
 
 __all__ = ["Around", "Stepper"]
 
@@ -89,6 +90,8 @@ class Stepper:
         self._listing: Listing | None = None
         self.record: Record | None = None
         """What the report draws of the run's course; None until the run is open."""
+        self.log: Log | None = None
+        """Of the run; None until it is open."""
         self.screener: Screens | None = None
 
     @property
@@ -315,6 +318,8 @@ class Stepper:
                 beside = [group.create_task(self._view.follow(read), name="progress")]
                 if self.record is not None:
                     beside.append(group.create_task(self.record.follow(read), name="record"))
+                if self.log is not None:
+                    beside.append(group.create_task(watch_loop(self.log), name="watchdog"))
                 if watch is not None:
                     beside.append(group.create_task(watch, name="watch"))
                 try:

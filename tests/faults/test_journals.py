@@ -276,6 +276,20 @@ def test_row_43_a_spool_that_lost_bytes_is_refused_and_one_with_more_is_cut(
     assert "user_of_nobody" not in ids
 
 
+def test_row_43_a_spool_that_ends_with_somebody_elses_page_is_refused(place: Workplace, clerk: SimulatedClerk) -> None:
+    place.write("job.yaml", EXPORT)
+    run_struck(place, "before-output", *RUN)
+    spool = place.only_run() / "spool"
+    whole = spool.read_bytes()
+    last = json.loads(whole.splitlines()[-1])["id"].encode()
+    spool.write_bytes(whole.replace(last, last[:-4] + b"xxxx"))
+    refused = place.run(*RUN)
+    assert (refused.code, refused.json["error"]["code"]) == (4, "spool_foreign"), refused.out
+    assert not (place.folder / "users.jsonl").exists()
+    spool.write_bytes(whole)
+    assert place.run(*RUN).code == 0
+
+
 def test_row_43_a_tail_that_is_damaged_costs_the_pages_that_it_told_of(place: Workplace, clerk: SimulatedClerk) -> None:
     place.write("job.yaml", EXPORT)
     run_struck(place, "before-positions", *RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -37,7 +38,7 @@ begin = Journal.begin
 async def blocking(self, intent):
     attempt = await begin(self, intent)
     if attempt % 4 == 1:
-        ends_at = time.monotonic() + 0.5
+        ends_at = time.monotonic() + (2 if attempt == 1 else 0.5)
         while time.monotonic() < ends_at:
             pass
     return attempt
@@ -160,6 +161,8 @@ def test_row_55_a_loop_that_stands_still_makes_requests_late_and_never_too_many(
 ) -> None:
     ended = with_prelude(place, BLOCKED).run(*RUN)
     assert ended.code == 0, ended.err
+    events = [json.loads(line) for line in (place.only_run() / "log.jsonl").read_bytes().splitlines()]
+    assert any(each["event"] == "stood_still" and each["late_s"] > 1 for each in events)
     once_each(clerk)
     check_limits(clerk, ALLOWED)
 

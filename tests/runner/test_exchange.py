@@ -19,7 +19,7 @@ from clerk_runner.client import Answered, Attempt, Client, Lost, NotSent
 from clerk_runner.credentials import Credentials, SecretKey
 from clerk_runner.errors import AccessError, Exit, RunnerError, StoppedError
 from clerk_runner.exchange import Exchange, GaveUp, Sent, fatal_error
-from clerk_runner.logs import open_log, silent_log
+from clerk_runner.logs import echo_log, open_log, silent_log
 
 READ = Call("GetUserList", "GET", "/users", "/users", Safety.READ)
 PATCH = Call("UpdateUserMetadata", "PATCH", "/users/{user_id}/metadata", "/users/u/metadata", Safety.IDEMPOTENT)
@@ -102,6 +102,19 @@ AGAIN = [
     answer(409, "resource_locked"),
     *(answer(status) for status in (408, 425, 429, 499, 500, 502, 503, 504, 520, 524, 529, 530)),
 ]
+
+
+def test_a_clock_that_is_not_believed_is_told_once_for_each_time_that_it_becomes_so() -> None:
+    told: list[Any] = []
+
+    async def scenario(exchange: Exchange, client: ScriptedClient) -> None:
+        exchange.attach(echo_log(told.append, "info"))
+        for is_far in (False, True, True, False, True):
+            client.is_far = is_far
+            await exchange.read(READ)
+
+    play(scenario, first())
+    assert [each["event"] for each in told] == ["date_ignored", "date_ignored"]
 
 
 @pytest.mark.parametrize("end", AGAIN, ids=str)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-__all__ = ["DIGEST_SIZE", "count_distinct", "digests"]
+__all__ = ["DIGEST_SIZE", "count_distinct", "digests", "each_of"]
 
 DIGEST_SIZE = 8
 """Bytes of each digest."""
@@ -18,6 +18,16 @@ _BUCKETS = 64
 def digests(ids: Iterable[str]) -> bytes:
     """Eight bytes for each id."""
     return b"".join([hashlib.blake2b(each.encode(), digest_size=DIGEST_SIZE).digest() for each in ids])
+
+
+def each_of(blob: bytes) -> set[bytes]:
+    """The digests one by one, in no order.
+
+    Example:
+        >>> each_of(digests(["user_1", "user_2"])) == each_of(digests(["user_2", "user_1"]))
+        True
+    """
+    return {blob[place : place + DIGEST_SIZE] for place in range(0, len(blob), DIGEST_SIZE)}
 
 
 def count_distinct(blobs: Iterable[bytes]) -> int:

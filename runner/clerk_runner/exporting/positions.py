@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ from clerk_runner.journal import Journal
 from clerk_runner.schema import open_reader
 
 __all__ = [
+    "LAST_PAGE",
     "Mark",
     "Positions",
     "Standing",
@@ -66,6 +67,8 @@ _SLICE = (
 )
 _PART = "id, parent, created_ms, paged, offset, state, readings, kept, first_total, last_total, missing, asked"
 _EXTENT = ", ".join(Extent._fields)
+LAST_PAGE: Final = f"SELECT {_EXTENT}, ids FROM extent ORDER BY number DESC LIMIT 1"  # noqa: S608  constant
+"""The page that the spool ends with, and the digests of its ids."""
 _MARK = "tail"
 
 

@@ -12,17 +12,21 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from clerk_jobs.export.distinct import digests
+from clerk_jobs.export.distinct import digests, each_of
 from clerk_jobs.export.part import Part
 from clerk_jobs.export.slices import Slice
 from clerk_limits.clock import boot_id
+from clerk_runner.errors import StoppedError
 from clerk_runner.exporting.positions import (
+    LAST_PAGE,
     Mark,
     Positions,
     Standing,
@@ -34,7 +38,7 @@ from clerk_runner.exporting.positions import (
 from clerk_runner.exporting.spool import Extent, Spool, rows_of
 from clerk_runner.journal import Journal
 
-__all__ = ["Tail", "recover"]
+__all__ = ["Tail", "recover", "require_end"]
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -111,6 +115,33 @@ async def recover(journal: Journal, spool_path: Path, path: Path) -> None:
     found = await asyncio.to_thread(_find, spool_path, path, positions, mark)
     if found is not None:
         await save_standing(journal, found.standing, found.pages, mark=found.mark)
+
+
+async def require_end(journal: Journal, spool: Spool) -> None:
+    """Check that the spool ends with the page that the journal knows as the last one, and not with somebody else's.
+
+    Raises:
+        StoppedError: it does not.
+    """
+
+    def last(db: sqlite3.Connection) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = db.execute(LAST_PAGE).fetchone()
+        return row
+
+    found = await journal.read(last)
+    if found is None:
+        return
+    *place, known = found
+    try:
+        there = await asyncio.to_thread(_ids, spool, Extent(*place))
+    except msgspec.DecodeError:
+        there = b""
+    if each_of(there) != each_of(known):
+        raise StoppedError(
+            f"{spool.path} does not end with the page that the journal has",
+            code="spool_foreign",
+            hint="restore the run folder, or begin anew with --fresh",
+        )
 
 
 def _find(spool_path: Path, path: Path, positions: Positions, mark: Mark | None) -> _Found | None:

@@ -19,11 +19,12 @@ from clerk_runner.exporting.pages import Pages
 from clerk_runner.exporting.positions import Positions, forget_positions, load_positions
 from clerk_runner.exporting.spool import Spool
 from clerk_runner.exporting.stores import ParentStore, SpoolStore
-from clerk_runner.exporting.tail import Tail, recover
+from clerk_runner.exporting.tail import Tail, recover, require_end
 from clerk_runner.exporting.walking import Walk, WalkParts, make_walk, walk_below, walk_changes
 from clerk_runner.meter import Meter
 from clerk_runner.remaining import Pace
 from clerk_runner.view import Progress, Tally
+from clerk_runner.watchdog import watch_loop
 
 __all__ = ["WalkPhase"]
 
@@ -71,6 +72,7 @@ class WalkPhase:
         tail = Tail(self._run.tail_path)
         halt = Halt()
         try:
+            await require_end(self._run.journal, spool)
             keeper = Keeper(SpoolStore(self._run.journal, spool, tail, positions.pages), halt)
             total = None if self._run.job.where else await self._run.journal.get("count_before")
             pages = self._pages(self._run.operation, self._run.job.page_size, halt)
@@ -157,6 +159,7 @@ class WalkPhase:
                 helpers.append(self._run.record.follow(read))
             if (max_time_s := self._run.around.request.max_time_s) is not None:
                 helpers.append(_end_in_time(halt, max_time_s - self._run.around.elapsed_s))
+            helpers.append(watch_loop(self._run.log))
             tasks = [group.create_task(helper) for helper in helpers]
             saver = group.create_task(keeper.run(), name="save")
             try:

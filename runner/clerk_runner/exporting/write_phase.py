@@ -23,6 +23,7 @@ from clerk_runner.exporting.pieces import Pieces, Tally, spooled
 from clerk_runner.exporting.positions import load_extents, load_positions, ranges_by_parent, totals_of
 from clerk_runner.exporting.pruning import prune_outputs
 from clerk_runner.exporting.spool import Spool, in_order
+from clerk_runner.exporting.tail import require_end
 from clerk_runner.exporting.walking import count_users
 
 __all__ = ["WritePhase"]
@@ -47,6 +48,7 @@ class WritePhase:
         await self._run.journal.put(state="finalizing")
         spool = Spool(self._run.spool_path, positions.size)
         try:
+            await require_end(self._run.journal, spool)
             await self._write(target, spool)
         finally:
             spool.close()
