@@ -284,7 +284,10 @@ class Journal:
 
         def work(db: sqlite3.Connection) -> Counter[State]:
             rows = db.execute("SELECT state, count(*) FROM item WHERE seq BETWEEN ? AND ? GROUP BY state", self._range)
-            return Counter({State(state): count for state, count in rows})
+            try:
+                return Counter({State(state): count for state, count in rows})
+            except ValueError as error:
+                raise damaged(self.path) from error
 
         return await self._writer.run(work)
 

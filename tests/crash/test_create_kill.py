@@ -56,7 +56,7 @@ def killed(workplace: Workplace, clerk: SimulatedClerk, draw: random.Random, *co
 @pytest.mark.crash
 def test_an_import_that_is_killed_makes_everybody_once_and_its_undo_empties_it(tmp_path: Path) -> None:
     draw = random.Random(6)
-    options = ("--key=sk_live_killed", f"--speed={SPEED}", f"--users={EXISTING}", "--latency=0.3s", *FAULTS)
+    options = ("--key=sk_live_killed", f"--speed={SPEED}", f"--users={EXISTING}", "--latency=0.1s", *FAULTS)
     with simulated_clerk(*options) as clerk:
         given = {**clerk.environment, "CLERK_BAPI_SCOPES": "write,delete", "CLERK_BATCH_SPEED": SPEED}
         workplace = Workplace(tmp_path, given)

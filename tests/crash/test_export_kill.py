@@ -53,7 +53,8 @@ def killed_until_done(workplace: Workplace, after_s: Iterable[float]) -> int:
         if not killed(workplace, each_s):
             return kills
         kills += 1
-        if workplace.run("runs", "list", "--json").json["runs"][-1]["state"] == "done":
+        runs = workplace.run("runs", "list", "--json").json["runs"]
+        if runs and runs[-1]["state"] == "done":
             # It had done all, and was killed on its way out.
             return kills
     ended = workplace.run("run", "job.yaml", "--json")
