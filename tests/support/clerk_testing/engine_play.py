@@ -99,6 +99,7 @@ class ScriptedClient:
     late_s: float = 40.0
     before: Callable[[Call], Coroutine[Any, Any, None]] | None = None
     offset_s: float = 0.0
+    is_far: bool = False
     seen: list[tuple[float, Call]] = field(default_factory=list)
     retry_after: str | None = "30"
     held: int = 0
