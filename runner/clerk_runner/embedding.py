@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from clerk_jobs.jobfile import ExportJob, load_job
 from clerk_runner.batch import run_job as run_batch
@@ -26,7 +26,7 @@ from clerk_runner.interrupts import Interrupts
 from clerk_runner.planning import Plan
 from clerk_runner.planning import plan_job as plan_batch
 from clerk_runner.report import Summary
-from clerk_runner.request import RunRequest, SourceJob
+from clerk_runner.request import RunRequest, WritingJob
 from clerk_runner.safety import Consent
 from clerk_runner.view import Preview, Progress, View
 
@@ -158,33 +158,21 @@ def _request(path: Path, options: JobOptions, environment: Mapping[str, str] | N
     pairs = tuple(options.overrides.items())
     loaded = load_job(path, pairs, allow_outside=options.allow_outside)
     credentials, state = discover(given, Path.cwd()), StateFolder(state_home(given))
+    shared: dict[str, Any] = {
+        "job_path": path,
+        "credentials": credentials,
+        "state": state,
+        "overrides": pairs,
+        "allow_outside": options.allow_outside,
+        "fresh": options.fresh,
+        "force": options.force,
+        "max_wait_s": options.max_wait_s,
+        "max_time_s": options.max_time_s,
+    }
     if isinstance(loaded, ExportJob):
-        return ExportRequest(
-            job=loaded,
-            job_path=path,
-            credentials=credentials,
-            state=state,
-            overrides=pairs,
-            allow_outside=options.allow_outside,
-            fresh=options.fresh,
-            force=options.force,
-            max_wait_s=options.max_wait_s,
-            max_time_s=options.max_time_s,
-        )
-    assert isinstance(loaded, SourceJob)
-    return RunRequest(
-        job=loaded,
-        job_path=path,
-        credentials=credentials,
-        state=state,
-        overrides=pairs,
-        allow_outside=options.allow_outside,
-        fresh=options.fresh,
-        accept_changes=options.accept_changes,
-        unresolved=options.on_unresolved,
-        max_wait_s=options.max_wait_s,
-        max_time_s=options.max_time_s,
-    )
+        return ExportRequest(job=loaded, **shared)
+    assert isinstance(loaded, WritingJob)
+    return RunRequest(job=loaded, accept_changes=options.accept_changes, unresolved=options.on_unresolved, **shared)
 
 
 @asynccontextmanager

@@ -46,6 +46,16 @@ def test_a_job_is_planned_and_run_without_a_word(start: Any, capfd: pytest.Captu
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_job_with_steps_from_a_program(start: Any) -> None:
+    workplace, clerk = start()
+    write_people(workplace.folder / "people.csv", ["ada@example.com"])
+    step = "  - {name: people, kind: invite, source: people.csv, email: '{email}'}\n"
+    job = workplace.write("job.yaml", f"name: onboarding\nsteps:\n{step}")
+    assert asyncio.run(plan_job(job, environment=workplace.environment)).as_json()["items"]["pending"] == 1
+    assert asyncio.run(run_job(job, JobOptions(yes=True), environment=workplace.environment)).exit == 0
+    assert len(clerk.effects("CreateInvitation")) == 1
+
+
 def test_an_export_from_a_program_has_its_proof(start: Any) -> None:
     workplace, _clerk = start("--users=30")
     summary = asyncio.run(run_job(workplace.write("job.yaml", EXPORT), environment=workplace.environment))
