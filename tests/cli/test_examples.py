@@ -82,7 +82,7 @@ def test_the_demo_ends_what_it_started_when_it_is_interrupted(tmp_path: Path, nu
     demo = start_demo(tmp_path)
     assert demo.stdout is not None
     told = ""
-    while "looking up who is invited already" not in told:
+    while "looking up who is already invited" not in told:
         line = demo.stdout.readline()
         assert line, told
         told += line

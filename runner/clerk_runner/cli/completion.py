@@ -25,9 +25,9 @@ PLACES = {
 )
 @click.argument("shell", type=click.Choice(list(PLACES)), metavar="SHELL")
 def completion(shell: str) -> None:
-    """Print the script by which SHELL (bash, zsh or fish) completes this program's words.
+    """Print the script that lets SHELL (bash, zsh or fish) complete clerk-batch.
 
-    It completes commands and options, job files, runs, and the operations and tags of Clerk's API.
+    It completes commands, options, job files, runs, and the operations and tags of Clerk's API.
     """
     from clerk_runner.cli import cli  # noqa: PLC0415  it imports this module by name
 

@@ -182,7 +182,7 @@ def test_an_organization_without_a_creator_is_warned_of() -> None:
         list(announcement(operation, prepare(operation, Inputs(body=body)), WHERE))
         for body in ({"name": "Acme"}, {"name": "Acme", "created_by": "user_1"})
     )
-    warning = "  note       nobody will be its member, because created_by is not given"
+    warning = "  note       it will have no members, because created_by is not given"
     assert warning in lonely
     assert warning not in owned
 

@@ -241,6 +241,6 @@ def test_an_unfinished_export_whose_job_changed_is_refused_and_left_behind_on_re
         workplace.write("job.yaml", JOB + "where: {query: nobody}\n")
         refused = workplace.run("run", "job.yaml", "--json")
         assert (refused.code, refused.json["error"]["code"]) == (2, "run_differs")
-        assert refused.json["error"]["hint"] == "--fresh leaves it behind and begins anew"
+        assert refused.json["error"]["hint"] == "--fresh abandons it and starts over"
         anew = workplace.run("run", "job.yaml", "--json", "--fresh")
     assert (anew.code, anew.json["items"]["done"]) == (0, 0)
