@@ -109,7 +109,7 @@ def test_a_preview_says_what_will_happen() -> None:
 
 def test_a_preview_names_what_is_special() -> None:
     assert changed(run="").startswith("plan of 'beta'")
-    assert changed(action="continue").startswith("go on with 'beta'")
+    assert changed(action="continue").startswith("continue 'beta'")
     assert "continue, with changes, 'beta'" in changed(action="change")
     assert "Clerk was not asked" in changed(screened=False)
     assert "Clerk sends no e-mail for them" in changed(mails=False)

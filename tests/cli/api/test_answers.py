@@ -114,8 +114,8 @@ def test_a_long_list_is_cut() -> None:
     ("status", "code", "remedy"),
     [
         (400, "bulk_size_exceeded", "send fewer at once"),
-        (422, "form_param_unknown", "clerk-batch api show GetUser tells the fields of this operation"),
-        (422, "form_something", "clerk-batch api show GetUser tells what the operation takes"),
+        (422, "form_param_unknown", "clerk-batch api show GetUser lists the fields of this operation"),
+        (422, "form_something", "clerk-batch api show GetUser says what the operation takes"),
         (401, "authentication_invalid", "check CLERK_SECRET_KEY"),
         (418, "teapot", "try again later"),
     ],
