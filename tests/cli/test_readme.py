@@ -1,4 +1,4 @@
-"""The README and the pages of docs are held to the program: their commands run, and their tables say what the code says."""
+"""The README and docs are held to the program: their commands run, and their tables say what the code says."""
 
 from __future__ import annotations
 

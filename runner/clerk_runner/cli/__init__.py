@@ -60,9 +60,12 @@ class _LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        place, line = COMMANDS[cmd_name]
+        module, _, name = place.partition(":")
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)
+        # A shell shows it beside the name; click's own would be the help's first sentence, cut off.
+        command.short_help = line
         return command
 
     def resolve_command(

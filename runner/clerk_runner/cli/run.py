@@ -68,7 +68,7 @@ def shared_options(command: Any) -> Any:
 @click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside its folder.")
 @shared_options
 def run(job: Path, **options: Any) -> int:
-    """Run JOB, or go on with its unfinished run.
+    """Run JOB, or continue its unfinished run.
 
     Shows what will happen and asks before anything is sent; --yes answers. The same command continues a run that was
     interrupted, and does nothing when everything is done.
