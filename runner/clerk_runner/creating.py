@@ -108,7 +108,7 @@ class CreateUsersKind(Kind):
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
         noun = "user is" if pending == 1 else "users are"
-        changed = " or changed" if self._job.on_existing == "update" else ""
+        changed = " or updated" if self._job.on_existing == "update" else ""
         return f"{pending:,} {noun} created{changed}"
 
 
@@ -138,7 +138,7 @@ class UndoCreatesKind(ComparingKind):
             *lines,
             "only users that the run created are deleted; who existed before stays",
             f"users who have signed in since are {since}",
-            "values that the run changed are put back where they are still its own; passwords are not",
+            "values that the run changed are put back where nobody changed them since; passwords are not",
             "it cannot be taken back; a mapping file stays as it is",
         )
 

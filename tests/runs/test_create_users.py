@@ -180,7 +180,7 @@ def test_existing_users_are_changed_where_they_differ_and_an_undo_puts_all_back(
         header=HEADER + ",totp",
     )
     planned = workplace.run("plan", "job.yaml").out
-    assert "2 exist and are changed" in planned
+    assert "2 exist and are updated" in planned
     assert "of existing users these are not changed: email_address, totp_secret" in planned
     ended = call(workplace)
     assert codes(ended) == ["updated", "updated", "unchanged", "", ""], ended.out

@@ -189,14 +189,14 @@ def test_failed_objects_of_a_list_are_sent_again_as_they_were(start: Any) -> Non
     [
         ("list: userz", "did you mean users"),
         ("list: users\nwhere: {banne: true}", "did you mean banned"),
-        ("list: users\nwhere: {limit: 5}", "belongs to the walk"),
+        ("list: users\nwhere: {limit: 5}", "is set by clerk-batch"),
         ("list: users\nsource: people.csv", "must be JSON Lines"),
-        ("list: users\nsource: people.jsonl\nwhere: {banned: true}", "cannot filter objects that a file has"),
+        ("list: users\nsource: people.jsonl\nwhere: {banned: true}", "cannot filter objects that come from a file"),
         ("where: {banned: true}\nsource: people.csv", "filters a list, but the job has none"),
         ("name_of_nothing: 1", "source: is missing; name a file of rows"),
         ("list: organizations", "id: is missing; add id:, or list: users"),
         ('list: users\nprivate_metadata: {a: "{users.id}"}', "'users.id' is not a field of the listed user"),
-        ('list: users\nprivate_metadata: {a: "{user.emial}"}', "'emial' is no documented field"),
+        ('list: users\nprivate_metadata: {a: "{user.emial}"}', "'emial' is not a documented field"),
         ('list: users\nprivate_metadata: {a: "{public_metadata.a}"}', "write {user.public_metadata.a}"),
     ],
 )
