@@ -62,6 +62,8 @@ class Bodies:
         large = _may_be_large(response)
         async with self._turns if large else nullcontext():
             buffer = self._free.pop() if large and self._free else bytearray()
+            if large:
+                _take_more(response)
             size = await _fill(buffer, response)
             body = memoryview(buffer)[:size]
             yield body
@@ -69,6 +71,14 @@ class Bodies:
             body.release()
             if large and len(buffer) <= KEPT:
                 self._free.append(buffer)
+
+
+def _take_more(response: aiohttp.ClientResponse) -> None:
+    response.content.set_read_chunk_size(KEPT)
+    connection = response.connection
+    transport: Any = None if connection is None else connection.transport
+    if hasattr(transport, "max_size"):
+        transport.max_size = 4 * STEP
 
 
 def _may_be_large(response: aiohttp.ClientResponse) -> bool:
