@@ -170,9 +170,7 @@ async def _sharing(given: WalkParts, call: Call) -> Sharing:
     by_cursor = given.operation.parameter("starting_after") is not None
     # One for each walker: where answers take seconds, a few parts would take many of them to become enough.
     parts = walkers_wanted(given.rate_per_s, given.pages.exchange.latency_s)
-    sharing = Sharing.cut(
-        low_ms, high_ms, parts, page_size=given.pages.size, total=given.total, by_cursor=by_cursor
-    )
+    sharing = Sharing.cut(low_ms, high_ms, parts, page_size=given.pages.size, total=given.total, by_cursor=by_cursor)
     await save_positions(given.journal, sharing.slices.values())
     return sharing
 
