@@ -18,7 +18,7 @@ __all__ = ["GUESSES", "LEAST_PAGES", "Sharing"]
 LEAST_PAGES = 2
 """Pages that a slice must have left, beside the one on its way, before half of them is taken from it."""
 LEAST_SHARED = 0.85
-"""Pages, that one included, from which on its rest is taken: a page too many costs less at the end than a round more."""
+"""Pages, that one included, from which on its rest is taken: at the end a page more costs less than a round more."""
 SURELY_FITS = 0.8
 """Part of a page that a density of 500 rows is trusted to fill and not to overflow: it errs by a tenth at most."""
 GUESSES = 8
@@ -99,7 +99,7 @@ class Sharing:
         return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
 
     def _give_rest(self, giver: Slice, rows: float) -> tuple[Slice, Slice] | None:
-        """Cut so that the giver's page is its last, and the rest is asked for at the same time instead of afterwards."""
+        """Cut so that the giver's page is its last, and the rest is asked for meanwhile instead of afterwards."""
         per_ms = max(giver.per_ms or 0.0, rows / (giver.high_ms - giver.position_ms))
         kept = min(self.page_size, rows) * SURELY_FITS
         return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
