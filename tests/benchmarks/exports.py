@@ -173,7 +173,7 @@ def measure(case: Case) -> Figures:
 
 def measure_whole(case: Case) -> Figures:
     """One client in one case, in a folder of its own."""
-    users = (f"--users={case.users}", f"--user-created={case.created}", f"--arrivals={case.users}")
+    users = (f"--users={case.users}", f"--user-created={case.created}", f"--arrivals={max(case.users, PAGE)}")
     with (
         simulated_clerk(f"--key={KEY}", *users, f"--latency={case.latency}") as clerk,
         tempfile.TemporaryDirectory() as name,
