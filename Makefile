@@ -100,6 +100,7 @@ catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 
 bench: $(DEVELOP) ## run the benchmarks (half an hour) and write its results beside them
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/startup.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/limits.py $(ARGS)
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/exports.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/backfills.py

@@ -239,6 +239,6 @@ class Slice:
 
     def _use_cursor(self, cursor: str, cursor_ms: int) -> None:
         if cursor in self._used:
-            raise DisorderError("pages of users go round in a circle: a cursor came back")
+            raise DisorderError("pages of users repeat: the same cursor came back")
         self._used.add(cursor)
         self.cursor, self.cursor_ms = cursor, cursor_ms

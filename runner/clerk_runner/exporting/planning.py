@@ -139,7 +139,7 @@ async def _count(operation: Operation, where: tuple[tuple[str, str], ...], excha
         raise StoppedError(
             f"Clerk refused the list {operation.path}: {reply.status} {reply.code}",
             code=reply.code,
-            hint="look at list: and where: in the job file",
+            hint="check list: and where: in the job file",
         )
     page = reply.value if reply is not None else None
     if not isinstance(page, Page):

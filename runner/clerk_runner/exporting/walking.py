@@ -196,7 +196,7 @@ async def _first_ms(exchange: Exchange, call: Call) -> int:
         raise StoppedError(
             f"Clerk refused the list of users: {reply.status} {reply.code}",
             code=reply.code,
-            hint="look at where: in the job file",
+            hint="check where: in the job file",
         )
     try:
         rows = reply.rows("the first user")

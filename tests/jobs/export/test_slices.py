@@ -180,7 +180,7 @@ def test_a_cursor_that_comes_back_stops_the_walk() -> None:
     one = Slice(0, 100, 200)
     one.query(2)
     one.take(page_of(("a", 110), ("b", 110)))
-    with pytest.raises(DisorderError, match="circle"):
+    with pytest.raises(DisorderError, match="repeat"):
         one.take(page_of(("a", 110), ("b", 110)))
 
 
