@@ -112,7 +112,6 @@ class WalkPhase:
         return WalkParts(
             operation=operation,
             where=where,
-            kind=self._run.around.request.credentials.key.kind.value,
             total=total,
             journal=self._run.journal,
             positions=positions,
