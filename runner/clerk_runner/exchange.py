@@ -214,9 +214,10 @@ class Exchange:
         horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else self._patience_s
         if self.clock.now() - failing_since > horizon_s / self._speed:
             raise GaveUp(
-                f"{call.operation} got no usable answer for {horizon_s:.0f} s{self.trouble and f': {self.trouble}'}",
+                f"Clerk gave no usable answer to {call.operation} for {duration_words(horizon_s)}"
+                f"{self.trouble and f': {self.trouble}'}",
                 code="unreachable" if call.safety is Safety.READ else "no_answer",
-                hint="resume the run when Clerk answers again",
+                hint="run the same command again when Clerk answers",
             )
 
     async def converse(self, talk: Talk[T]) -> T:
@@ -372,7 +373,7 @@ class Exchange:
             self.stop = StoppedError(
                 f"{self.client.credentials.host} has not answered for {duration_words(self._patience_s)}: {reason}",
                 code="unreachable",
-                hint="resume the run when Clerk answers again",
+                hint="run the same command again when Clerk answers",
             )
 
 
@@ -383,7 +384,9 @@ def duration_words(seconds: float) -> str:
         >>> duration_words(600.0), duration_words(5.0)
         ('10 minutes', '5 s')
     """
-    return f"{seconds / 60:.0f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes"
 
 
 def ledger_stop(error: LedgerError) -> RunnerError:
