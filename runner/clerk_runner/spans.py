@@ -48,6 +48,11 @@ class Span:
         """The table that holds what the step changes, see ``clerk_runner.images``."""
         return f"image_{self.number}" if self.number else "image"
 
+    @property
+    def earlier(self) -> str:
+        """The table that holds what it changed before its input was taken in anew."""
+        return f"earlier_{self.number}" if self.number else "earlier"
+
     def row(self, seq: int) -> int:
         """The place in the input of an item, from 1.
 
