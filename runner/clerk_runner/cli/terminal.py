@@ -133,10 +133,10 @@ def _wrapped(line: str, width: int) -> list[str]:
     labelled = LABEL.match(line)
     if labelled and " " not in line[labelled.end() :]:
         return [line]
-    below = labelled.end() if labelled else 4
-    below = " " * (below if below <= width // 3 else 4)
-    options = {"break_on_hyphens": False, "break_long_words": False}
-    return textwrap.wrap(line, width, subsequent_indent=below, **options) or [""]
+    indent = labelled.end() if labelled else 4
+    below = " " * (indent if indent <= width // 3 else 4)
+    pieces = textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False)
+    return pieces or [""]
 
 
 def _height(line: str, width: int) -> int:
