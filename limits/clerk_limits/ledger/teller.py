@@ -130,7 +130,8 @@ class Teller:
         values = {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT}
         row = self._connection.execute(
             "SELECT coalesce(sum(amount), 0), coalesce(sum(amount * (holder = :me)), 0), "
-            "coalesce(max(open AND holder <> :me), 0) FROM lease WHERE scope = :scope AND subject IN (:subject, :every)",
+            "coalesce(max(open AND holder <> :me), 0) FROM lease "
+            "WHERE scope = :scope AND subject IN (:subject, :every)",
             values,
         ).fetchone()
         most = 0
