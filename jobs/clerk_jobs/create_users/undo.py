@@ -24,6 +24,7 @@ from clerk_jobs.jobfile.create_users_job import UndoCreatesJob
 from clerk_jobs.metadata.drafts import DIGEST_BYTES, KEY_BYTES
 from clerk_jobs.metadata.screen import Verdict, decode_changes, refusal_of
 from clerk_jobs.metadata.undo import Judged, judge
+from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["DELETE", "RESTORE", "UndoCreatesDrafting", "UndoCreatesWork"]
 
@@ -67,6 +68,8 @@ class UndoCreatesWork:
     Args:
         in_flight: most calls at once.
     """
+
+    asks_about = READ_BATCH
 
     def __init__(self, job: UndoCreatesJob, in_flight: int) -> None:
         """Name the one lane; values are put back without a lane of their own."""

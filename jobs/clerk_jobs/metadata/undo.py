@@ -145,12 +145,11 @@ class UndoWork(Writing):
         return [self._ended(item, judged)]
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:  # noqa: ARG002  values tell
-        """Settle a subject whose write got no answer; what is not back is still to be put back."""
-        (item,) = items
-        current = yield from self.current(items)
-        if isinstance(current, list):
-            return current
-        return [self._ended(item, self._judge(item, current))]
+        """Settle subjects whose write got no answer; what is not back is still to be put back."""
+        outcomes = []
+        for (item,), current in (yield from self.all_current(items)):
+            outcomes += current if isinstance(current, list) else [self._ended(item, self._judge(item, current))]
+        return outcomes
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:  # noqa: ARG002
         """Reading tells whatever an answer did not."""

@@ -14,6 +14,7 @@ from clerk_jobs.operation.drafts import call_of
 from clerk_jobs.operation.effects import settled_by
 from clerk_jobs.operation.reading import ObjectReader
 from clerk_jobs.operation.waitlist import on_waitlist
+from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["OperationWork"]
 
@@ -37,6 +38,8 @@ class OperationWork:
         bulk: the form by which one call carries fifty rows; None where there is none, or where the job wants none.
         reader: reads back what calls are about.
     """
+
+    asks_about = READ_BATCH
 
     def __init__(self, job: OperationJob, in_flight: int) -> None:
         """Name the one lane."""
@@ -90,7 +93,7 @@ class OperationWork:
         if facts.safety is Safety.IDEMPOTENT and self.reader.can_read:
             found = yield from self.reader.read([item.payload["path"] for item in items])
             return [
-                settled_by(item.seq, facts, item.payload["body"], seen, since_ms)
+                settled_by(item.seq, facts, item.payload["body"], seen, item.since_ms or since_ms)
                 for item, seen in zip(items, found, strict=True)
             ]
         said = "it may have happened: look at it, then decide with resume --on-unresolved retry or skip"
