@@ -168,7 +168,8 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._once and all(part.given is not None for part in self._parts),
+                once=self._once,
+                lists=any(part.listing is not None for part in self._parts),
             )
         return choose_named(
             request.state,

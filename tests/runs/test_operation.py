@@ -315,6 +315,7 @@ def test_a_backup_that_a_kill_left_half_is_written_anew_before_anything_is_delet
             break
     if ended.code:
         ended = workplace.run(*options)
+    assert ended.code == 0, ended.out + ended.err
     assert items(ended)["done"] == 60
     saved = [json.loads(line)["id"] for line in (workplace.folder / "saved.jsonl").read_bytes().splitlines()]
     assert sorted(saved) == sorted(ids)
