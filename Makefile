@@ -19,6 +19,8 @@ WORKERS  ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PIP      := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Versions that were tested together: `make lock` chooses them anew within the ranges of pyproject.toml.
 LOCK     := constraints.txt
+# Where PYTHONDONTWRITEBYTECODE is set, as in many containers, each of a thousand commands would compile the sources anew.
+COMPILE   = $(BIN)/python -m compileall -q jobs limits runner tests/support
 UV       := $(BIN)/uv
 # The part of the tests that tells within minutes whether other versions of the dependencies will do.
 CHEAP    := tests/jobs tests/limits tests/fuzz tests/runner tests/cli
@@ -39,6 +41,7 @@ $(USE): pyproject.toml $(LOCK)
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --constraint $(LOCK) --editable .
+	@$(COMPILE)
 	@touch $@
 
 $(DEVELOP): $(USE)
@@ -63,9 +66,11 @@ simulate: $(USE) ## start the simulator: make simulate ARGS="--users 1000"
 	@$(BIN)/clerk-batch simulate $(ARGS)
 
 test: $(DEVELOP) ## run the tests with branch coverage
+	@$(COMPILE)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term $(if $(ARGS),,--cov-fail-under=$(COVERAGE)) $(ARGS)
 
 torture: $(DEVELOP) ## kill jobs of every kind at every step, and resume them: make torture KILLS=300 SECONDS=1800 SEED=7
+	@$(COMPILE)
 	PYTHONPATH=tests/support $(BIN)/python -m clerk_testing.torture --kills $(KILLS) --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 lint: $(DEVELOP) ## check style and formatting
@@ -99,7 +104,9 @@ catalog: $(DEVELOP) ## compile the OpenAPI documents: make catalog SPEC=folder
 	$(BIN)/python -m clerk_jobs.catalog.compile $(SPEC)
 
 bench: $(DEVELOP) ## run the benchmarks (half an hour) and write its results beside them
+	@$(COMPILE)
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/run.py
+	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/startup.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/limits.py $(ARGS)
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/exports.py
 	PYTHONPATH=tests/support $(BIN)/python tests/benchmarks/backfills.py

@@ -215,13 +215,13 @@ class Outcome:
 class ReadRefused(ClerkBatchError):  # noqa: N818  it ends as items in doubt or unresolved, and is named so
     """A read whose answer cannot be believed: refused by Clerk, or not of the documented shape.
 
-    Silence would be worse: an empty list that is no list would pass for "nobody is invited".
+    Silence would be worse: an empty list that is not a list would pass for "nobody is invited".
     """
 
     def __init__(self, reply: Reply, what: str) -> None:
         """Keep the reply; ``what`` names the read, without personal data."""
         reason = "an unexpected shape" if reply.ok else f"{reply.status} {reply.code}"
-        super().__init__(f"reading {what} brought {reason}")
+        super().__init__(f"reading {what} failed: {reason}")
         self.reply = reply
 
 

@@ -65,7 +65,7 @@ def _integer(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise Misfit("is not a whole number")
     if not MIN_INTEGER <= value <= MAX_INTEGER:
-        raise Misfit("is a number beyond 64 bits; use str")
+        raise Misfit("is too large for a 64-bit number; use str")
     return value
 
 
@@ -110,7 +110,7 @@ def _list(value: Json) -> Json:
             return _list(_json(text))
         return [part.strip() for part in re.split(r"[,;|\n]", text) if part.strip()]
     if not isinstance(value, list):
-        raise Misfit("is no list")
+        raise Misfit("is not a list")
     if reason := unsound(value):
         raise Misfit(reason)
     return value

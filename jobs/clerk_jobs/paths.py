@@ -14,7 +14,7 @@ def path_problem(folder: Path, path: str, *, allow_outside: bool) -> tuple[str, 
     Symbolic links are followed as far as the path exists: what counts is the file that would be opened.
     """
     if not path or "\0" in path:
-        return "is no path", ""
+        return "is not a path", ""
     if path.startswith("~"):
         return "~ is not expanded", "write the path out, relative to the job file"
     if allow_outside:
@@ -23,4 +23,4 @@ def path_problem(folder: Path, path: str, *, allow_outside: bool) -> tuple[str, 
     real = os.path.realpath(os.path.join(home, path))  # noqa: PTH118 - Path.resolve raises on loops of links
     if os.path.commonpath([home, real]) == home:
         return None
-    return "leads out of the job file's folder", "move the file there, or pass --allow-outside"
+    return "is outside the job file's folder", "move the file there, or pass --allow-outside"

@@ -110,12 +110,12 @@ def compile_pipes(text: str, offset: int) -> Pipes:
     while end == "|":
         match = _PIPE.match(text, place)
         if match is None:
-            hint = "a text is written in quotes, default:\"free\" or default:'free'"
+            hint = "texts are written in quotes, default:\"free\" or default:'free'"
             raise TemplateError("a function's argument that cannot be read", offset + place, hint)
         pipes.append(_pipe(match, offset))
         place, end = match.end(), match["end"]
     if sum(pipe.name == "default" for pipe in pipes) > 1:
-        raise TemplateError("default stands twice", offset, "the first one leaves nothing to the second")
+        raise TemplateError("default is given twice", offset, "the second one would never apply")
     return Pipes(f"|{text.strip()}", pipes)
 
 
@@ -123,10 +123,10 @@ def _pipe(match: re.Match[str], offset: int) -> _Pipe:
     name, place = match["name"], offset + match.start("name")
     if name not in _FUNCTIONS:
         if name in CASTS:
-            hint = f"a cast stands behind the column and a colon, {{column:{name}}}"
+            hint = f"a cast follows the column and a colon, {{column:{name}}}"
         else:
             hint = did_you_mean(name, _FUNCTIONS) or f"functions are {', '.join(_FUNCTIONS)}"
-        said = f"{shown(name)} is no function" if name else "a bar without a function behind it"
+        said = f"{shown(name)} is not a function" if name else "a bar without a function after it"
         raise TemplateError(said, place, hint)
     argument = _argument(match, offset) if match["colon"] else ...
     return _FUNCTIONS[name](argument, place)
@@ -141,8 +141,8 @@ def _argument(match: re.Match[str], offset: int) -> Json:
     except (msgspec.DecodeError, UnicodeEncodeError):
         value = {}
     if isinstance(value, dict | list):
-        hint = f'a text is written in quotes, {match["name"]}:"free"; numbers, true, false and null without'
-        raise TemplateError("an argument that is no value", offset + match.start("argument"), hint)
+        hint = f'texts are written in quotes, {match["name"]}:"free"; numbers, true, false and null without'
+        raise TemplateError("an argument that is not a value", offset + match.start("argument"), hint)
     return value
 
 
@@ -159,7 +159,7 @@ def _letters(name: str, change: Callable[[str], str], argument: object, place: i
 
     def apply(value: Json) -> Json:
         if not isinstance(value, str):
-            raise Misfit(f"is no text, which {name} needs")
+            raise Misfit(f"is not text, which {name} needs")
         return change(value)
 
     return _Pipe(name, None, apply, str)
@@ -170,7 +170,7 @@ def _date(argument: object, place: int) -> _Pipe:
     directives = re.findall("%(.?)", form) if isinstance(form, str) else []
     if form not in ("ms", "s", "iso") and (not directives or not _DIRECTIVES.issuperset(directives)):
         hint = 'it takes "ms", "s", "iso", or a format of %Y %m %d %H %M %S %j %y'
-        raise TemplateError("date does not know this form", place, hint)
+        raise TemplateError("date does not know this format", place, hint)
     kind = int if form in ("ms", "s") else str
     return _Pipe("date", str(form), partial(_dated, str(form)), kind)
 
@@ -203,7 +203,7 @@ def _moment(value: Json) -> datetime:
             return _EPOCH + timedelta(milliseconds=int(value))
     except (ValueError, OverflowError):
         pass
-    raise Misfit("is no time: neither unix milliseconds nor ISO 8601")
+    raise Misfit("is not a time: neither unix milliseconds nor ISO 8601")
 
 
 _FUNCTIONS: Final[Mapping[str, Callable[[object, int], _Pipe]]] = MappingProxyType(

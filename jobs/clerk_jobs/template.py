@@ -286,12 +286,12 @@ def _placeholder(inner: str, offset: int) -> Placeholder:
         known = ", ".join(CASTS)
         hint = did_you_mean(cast, CASTS) or f"casts are {known}; a column with a colon in its name needs one"
         behind_colon = inner.index(body) + head.rindex(":") + 1
-        raise TemplateError(f"{shown(cast)} is no cast", offset + behind_colon, hint)
+        raise TemplateError(f"{shown(cast)} is not a cast", offset + behind_colon, hint)
     if (colon and column.endswith("?")) or (bar and head.rstrip().endswith("?")):
         right = f"{{{head.replace('?', '').strip()}{bar}{behind}?}}"
         raise TemplateError("the question mark comes last", offset + inner.index("?"), f"write {right}")
     if colon and cast not in CASTS:
-        raise TemplateError(f"{shown(cast)} is no cast", offset + inner.rindex(":") + 1, did_you_mean(cast, CASTS))
+        raise TemplateError(f"{shown(cast)} is not a cast", offset + inner.rindex(":") + 1, did_you_mean(cast, CASTS))
     if not column:
         raise TemplateError("a placeholder without a column", offset, "name a column of the source, {email}")
     if optional and pipes.has_default:
@@ -324,5 +324,5 @@ def fixed_key(key: str) -> str:
         TemplateError: the key has braces.
     """
     if "{" in key or "}" in key:
-        raise TemplateError("a key cannot be a template", 0, "templates belong into values")
+        raise TemplateError("a key cannot be a template", 0, "use templates in values only")
     return key

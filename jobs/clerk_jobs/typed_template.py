@@ -54,7 +54,7 @@ class Expectation:
                 return f"must be {self.noun}", "write it in quotes"
             return f"must be {self.noun}", did_you_mean(str(value), self.choices)
         if template.produces not in {None, self.kind}:
-            return f"must be {self.noun}, and this is always of another type", self._cast_hint()
+            return f"must be {self.noun}, but this is always of another type", self._cast_hint()
         if self.required and isinstance(template, Placeholder) and template.optional:
             return "cannot be left out", "drop the question mark"
         return None

@@ -38,7 +38,7 @@ def unsound(value: Json, depth: int = 0) -> str | None:
         return "is longer than 131,072 characters" if len(value) > MAX_TEXT else None
     if isinstance(value, int):
         inside = MIN_INTEGER <= value <= MAX_INTEGER
-        return None if inside else "is a number beyond 64 bits; write it as text"
+        return None if inside else "is too large for a 64-bit number; write it as text"
     if isinstance(value, dict | list):
         if depth >= MAX_DEPTH:
             return f"is nested more than {MAX_DEPTH} levels deep"

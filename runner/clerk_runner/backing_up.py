@@ -66,9 +66,9 @@ async def _target(folder: Path, written: str, span: Span, choice: Choice, journa
     if frozen is not None:
         if choice.action == "change" and await journal.get(span.fact("backup_done")):
             raise UsageError(
-                "the run's backup holds what its rows named, so they cannot be changed any more",
+                "the run's backup was made from its rows as they were, so they can no longer change",
                 code="run_differs",
-                hint="begin anew with --fresh, and a backup of another name",
+                hint="start over with --fresh, and with a backup of another name",
             )
         return Path(frozen)
     facts = choice.folder.facts()
@@ -202,7 +202,7 @@ def _write_all(handle: int, data: bytes) -> None:
 
 def _stopped(why: str) -> StoppedError:
     return StoppedError(
-        f"the backup cannot be made whole, so nothing was sent: {why}",
+        f"the backup could not be completed, so nothing was sent: {why}",
         code="backup",
-        hint="mend the cause and run the same command again, or remove backup: from the job file",
+        hint="fix the cause and run the same command again, or remove backup: from the job file",
     )

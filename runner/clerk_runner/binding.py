@@ -93,9 +93,9 @@ def _drafted(rows: Sequence[tuple[int, int, int]], source: RowSource, drafting: 
             row = source.read_at(offset, line, span.row(seq))
         except InputError as error:
             raise StoppedError(
-                f"line {line} of {source.name} is not what it was when the run began",
+                f"line {line} of {source.name} has changed since the run began",
                 code="input_changed",
-                hint="put the file back as it was and resume, or run the job with --accept-changes",
+                hint="restore the file and resume, or run the job with --accept-changes",
             ) from error
         found.append(drafted_row(row, drafting, seq))
     return found

@@ -18,10 +18,12 @@ __all__ = ["MAX_BODY", "STEP", "Bodies", "SmallSteps", "TooLargeError"]
 MAX_BODY = 64 * 1024 * 1024
 """Bytes of a body as it is once unpacked; a packed one is unpacked a chunk at a time, and no further than this."""
 LARGE_BODY = 256 * 1024
-LARGE_BODIES = 24
+LARGE_BODIES = 12
 """Bodies that are large, or do not say, and are read at once; the others wait in their connections, not in memory."""
 STEP = 64 * 1024
 """Bytes that a connection takes from the system at once, and so what a body that waits for its turn holds at most."""
+LEAP = 256 * 1024
+"""The same for a body whose turn it is: to stop and go on at every step costs more than to copy it."""
 KEPT = 4 * 1024 * 1024
 """Bytes of the largest memory that is kept for another body."""
 
@@ -62,13 +64,27 @@ class Bodies:
         large = _may_be_large(response)
         async with self._turns if large else nullcontext():
             buffer = self._free.pop() if large and self._free else bytearray()
-            size = await _fill(buffer, response)
+            transport = _transport(response) if large else None
+            if transport is not None:
+                transport.max_size = LEAP
+                response.content.set_read_chunk_size(LEAP)
+            try:
+                size = await _fill(buffer, response)
+            finally:
+                if transport is not None:
+                    transport.max_size = STEP
             body = memoryview(buffer)[:size]
             yield body
             # Not after an error, whose traceback may still look at it.
             body.release()
             if large and len(buffer) <= KEPT:
                 self._free.append(buffer)
+
+
+def _transport(response: aiohttp.ClientResponse) -> Any:
+    """What takes the body from the system, if it says how much at once."""
+    transport = None if response.connection is None else response.connection.transport
+    return transport if hasattr(transport, "max_size") else None
 
 
 def _may_be_large(response: aiohttp.ClientResponse) -> bool:

@@ -168,9 +168,9 @@ class Carrier:
         if self._course.ending is None and self._options.stop_after.reached(failed, settled):
             self._course.stop(
                 StoppedError(
-                    f"{failed} of the {settled} items sent have failed, which is over errors.stop_after",
+                    f"{failed} of the {settled} rows sent have failed, more than errors.stop_after allows",
                     code="threshold",
-                    hint="read the failed rows, mend the cause, then resume the run",
+                    hint="look at the failed rows, fix the cause, then resume the run",
                 )
             )
 

@@ -90,7 +90,7 @@ def choose_named(
     with state.deciding(facts.job, facts.instance):
         if "instance" in (differences := _differences(facts, wanted)):
             raise UsageError(
-                f"run {facts.id} belongs to another instance than this key",
+                f"run {facts.id} belongs to a different instance than this key",
                 code="run_differs",
                 hint="use the run's key",
             )
@@ -100,7 +100,7 @@ def choose_named(
             raise UsageError(
                 f"the {' and the '.join(differences)} changed since run {facts.id} began",
                 code="run_differs",
-                hint="--accept-changes goes on with it, matching rows by key",
+                hint="--accept-changes continues it, matching rows by key",
             )
         # Two runs of one job at once could each send to the same people.
         for other in state.list():
@@ -132,7 +132,7 @@ def _may_be_unfinished(run: RunFolder) -> bool:
 def _refuse_held(run: RunFolder) -> None:
     if run.is_held:
         raise RunHeldError(
-            f"run {run.id} of the same job is at work in another process",
+            f"run {run.id} of the same job is running in another process",
             code="held",
             hint="wait for it to end, or look at it with: clerk-batch runs list",
         )
@@ -158,11 +158,11 @@ def _unfinished(
         raise
     run.release()
     matched = "instance" not in differences and wanted.kind != "export"
-    advice = "--accept-changes goes on with it, matching rows by key; " if matched else ""
+    advice = "--accept-changes continues it, matching rows by key; " if matched else ""
     raise UsageError(
         f"run {run.id} of this job is unfinished, and since then the {' and the '.join(differences)} changed",
         code="run_differs",
-        hint=f"{advice}--fresh leaves it behind and begins anew",
+        hint=f"{advice}--fresh abandons it and starts over",
     )
 
 
@@ -171,7 +171,7 @@ def _refuse_stopped(run: RunFolder) -> None:
         raise StoppedError(
             f"run {run.id} of this job was stopped because too many items failed",
             code="threshold",
-            hint=f"mend the cause, then: clerk-batch resume {run.id} (or begin anew with --fresh)",
+            hint=f"fix the cause, then: clerk-batch resume {run.id} (or start over with --fresh)",
         )
 
 

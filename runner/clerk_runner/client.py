@@ -101,7 +101,7 @@ Decode: TypeAlias = Callable[[memoryview], Any]
 
 
 def json_or_text(body: memoryview) -> Any:
-    """The decoder for an operation whose answer is no JSON by contract: with it a page of text is an answer."""
+    """The decoder for an operation whose answer is not JSON by contract: with it a page of text is an answer."""
     try:
         return orjson.loads(body)
     except ValueError:
@@ -217,7 +217,7 @@ class Client:
             ):
                 return await self._read(response, decode)
         except _HeldError:
-            return NotSent("the process stood still for longer than its permit", held=True)
+            return NotSent("the process was paused for longer than its permit", held=True)
         except _Broken as broken:
             return classify(broken.error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -289,11 +289,11 @@ def _flaw(error: Exception) -> str:
         case TooLargeError():
             return f"larger than {MAX_BODY // 2**20} MB"
         case TimeoutError():
-            return "no whole answer in time"
+            return "no complete answer in time"
         case aiohttp.ContentTypeError() | aiohttp.ClientPayloadError():
-            return "cut off, or packed wrongly"
+            return "cut off, or wrongly compressed"
         case ValueError():
-            return "no whole JSON"
+            return "incomplete JSON"
         case _:
             return type(error).__name__
 
@@ -335,7 +335,7 @@ def _problem(one: Mapping[str, Any]) -> Problem:
 
 _BEFORE_THE_SEND: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str, bool], ...] = (
     ((aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch), "the TLS connection cannot be trusted", True),
-    (aiohttp.ClientConnectorDNSError, "the host's name was not found", False),
+    (aiohttp.ClientConnectorDNSError, "the host name was not found", False),
     (aiohttp.ClientProxyConnectionError, "no connection to the proxy", False),
     ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), "no connection", False),
     # Raised by a proxy's answer to CONNECT alone: without a tunnel there is nothing to send through.
@@ -355,5 +355,5 @@ def classify(error: BaseException) -> NotSent | Lost:
             status = getattr(error, "status", None) if isinstance(error, aiohttp.ClientHttpProxyError) else None
             return NotSent(f"{reason} ({status})" if status else reason, fatal)
     if isinstance(error, TimeoutError):
-        return Lost("no whole answer in time")
+        return Lost("no complete answer in time")
     return Lost(f"the connection broke ({type(error).__name__})")

@@ -126,9 +126,9 @@ class Comparer:
                 await each(joined, lambda units: self._compare(units, self._screening.joined), self._workers)
         except ReadRefused as error:
             raise StoppedError(
-                f"what Clerk has now cannot be read, so nothing may be written over it: {error}",
+                f"what Clerk has now cannot be read, so nothing is overwritten: {error}",
                 code="unreadable",
-                hint="look at what answers at the address, then run the same command again",
+                hint="check CLERK_API_URL and what answers there, then run the same command again",
             ) from error
 
     async def _compare(self, units: list[Unit], judge: Callable[[list[list[Item]]], Talk[list[Verdict]]]) -> None:

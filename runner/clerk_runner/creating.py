@@ -28,14 +28,14 @@ CREATING = Words(
     doing="creating",
     done="created",
     pending="to create",
-    checking="looking up who exists already",
-    offline="Clerk was not asked who exists already: fewer may be created",
+    checking="looking up existing users",
+    offline="Clerk was not asked for existing users: fewer may be created",
     doubtful="doubtful user",
 )
 EXISTING = {
-    "skip": "who exists already (by external_id or e-mail) is skipped",
-    "update": "who exists already (by external_id or e-mail) is changed where the row differs",
-    "fail": "who exists already (by external_id or e-mail) fails",
+    "skip": "existing users (by external_id or e-mail) are skipped",
+    "update": "existing users (by external_id or e-mail) are updated where the row differs",
+    "fail": "existing users (by external_id or e-mail) fail",
 }
 
 
@@ -86,7 +86,7 @@ class CreateUsersKind(Kind):
         job, fields = self._job, self._job.fields()
         lines = [EXISTING[job.on_existing]]
         if isinstance(screens, UserScreener) and screens.changed:
-            lines.append(f"{screens.changed:,} exist and are changed, by at most two calls each")
+            lines.append(f"{screens.changed:,} exist and are updated, by at most two calls each")
         if job.on_existing == "update":
             lines += self._spared()
         for name, states in STATES.items():
@@ -96,7 +96,9 @@ class CreateUsersKind(Kind):
             lines.append(f"old and new ids go to {self._mapping}")
         if not {"external_id", "email_address"} & fields.keys():
             lines.append("without external_id and email_address users are found by phone_number, username or wallet")
-        lines.append("undo: clerk-batch undo RUN deletes the users that it creates, but for those who signed in since")
+        lines.append(
+            "undo: clerk-batch undo RUN deletes the users that it creates, except those who have signed in since"
+        )
         return tuple(lines)
 
     def _spared(self) -> list[str]:
@@ -106,7 +108,7 @@ class CreateUsersKind(Kind):
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
         noun = "user is" if pending == 1 else "users are"
-        changed = " or changed" if self._job.on_existing == "update" else ""
+        changed = " or updated" if self._job.on_existing == "update" else ""
         return f"{pending:,} {noun} created{changed}"
 
 
@@ -136,7 +138,7 @@ class UndoCreatesKind(ComparingKind):
             *lines,
             "only users that the run created are deleted; who existed before stays",
             f"users who have signed in since are {since}",
-            "values that the run changed are put back where they are still its own; passwords are not",
+            "values that the run changed are put back where nobody changed them since; passwords are not",
             "it cannot be taken back; a mapping file stays as it is",
         )
 
@@ -160,7 +162,7 @@ UNDOING_CREATES = Words(
     doing="deleting",
     done="deleted or put back",
     pending="to delete or put back",
-    checking="looking at them once more",
+    checking="checking them once more",
     offline="Clerk was not asked who has signed in since: those will be left alone",
     doubtful="doubtful deletion",
 )

@@ -179,7 +179,7 @@ def _checked_url(text: str) -> str:
         raise UsageError(
             f"CLERK_API_URL is {fault} {DEFAULT_URL}",
             code="url_malformed",
-            hint="mend or unset it",
+            hint="correct or unset it",
         )
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise UsageError(
@@ -203,7 +203,9 @@ def parse_speed(text: str, api_url: str) -> float:
     except ValueError:
         speed = 0.0
     if not 0 < speed <= 1_000_000:
-        raise UsageError(f"CLERK_BATCH_SPEED={text!r} is no number above zero", code="speed_malformed", hint="unset it")
+        raise UsageError(
+            f"CLERK_BATCH_SPEED={text!r} is not a number above zero", code="speed_malformed", hint="unset it"
+        )
     if speed != 1.0 and not is_loopback(urlsplit(api_url).hostname):
         raise UsageError(
             "CLERK_BATCH_SPEED is for rehearsals against the simulator: this address is a real one",

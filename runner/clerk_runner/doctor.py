@@ -98,12 +98,12 @@ def _terminal(environ: Mapping[str, str]) -> Check:
     columns, lines = shutil.get_terminal_size()
     encoding = (sys.stderr.encoding or "").lower()
     if not sys.stderr.isatty():
-        return Check("terminal", "good", "stderr is none: progress is told in lines with date and time")
+        return Check("terminal", "good", "stderr is not a terminal: progress comes as lines with date and time")
     if environ.get("TERM", "dumb") == "dumb":
-        return Check("terminal", "note", "it cannot redraw (TERM=dumb): progress is told in lines")
+        return Check("terminal", "note", "it cannot redraw (TERM=dumb): progress comes as lines")
     if not encoding.startswith("utf"):
         return Check(
-            "terminal", "note", f"its encoding is {encoding}: some signs are shown by their numbers", "set LANG=C.UTF-8"
+            "terminal", "note", f"its encoding is {encoding}: some characters are shown as numbers", "set LANG=C.UTF-8"
         )
     colour = "without colour (NO_COLOR)" if environ.get("NO_COLOR") else "with colour"
     return Check("terminal", "good", f"{columns} columns, {lines} lines, {colour}")
@@ -121,7 +121,9 @@ def _state(environ: Mapping[str, str]) -> tuple[StateFolder | None, Check]:
         return None, Check("state folder", "bad", f"{root} cannot be used: {error.strerror}", "mend it", Exit.USAGE)
     told = f"{root}, {runs:,} run{'' if runs == 1 else 's'}, {free / 1e9:.1f} GB free"
     if free < LEAST_ROOM_BYTES:
-        return folder, Check("state folder", "bad", told, "make room: a run stops where the disk is full", Exit.STOPPED)
+        return folder, Check(
+            "state folder", "bad", told, "free some disk space: a run stops when the disk is full", Exit.STOPPED
+        )
     return folder, Check("state folder", "good", told)
 
 
@@ -141,7 +143,7 @@ def _ledger(state: StateFolder | None) -> Check:
 
 
 def _ledger_mend(path: Path) -> str:
-    return f"end every clerk-batch, then remove {path}: what was spent counts as spent until its period is over"
+    return f"stop every clerk-batch process, then remove {path}; limits count as used up until their periods are over"
 
 
 def _key(environ: Mapping[str, str], cwd: Path) -> tuple[Credentials | None, Check]:
@@ -161,10 +163,10 @@ def _key(environ: Mapping[str, str], cwd: Path) -> tuple[Credentials | None, Che
 def _scopes(credentials: Credentials) -> Check:
     scopes = credentials.scopes
     if unknown := scopes - SCOPES:
-        told = f"CLERK_BAPI_SCOPES has {', '.join(sorted(unknown))}, which means nothing here"
-        return Check("scopes", "note", told, "it knows write and delete, with a comma between them")
+        told = f"CLERK_BAPI_SCOPES has {', '.join(sorted(unknown))}, which is not a scope"
+        return Check("scopes", "note", told, "the scopes are write and delete, separated by a comma")
     if "write" not in scopes:
-        mend = "export CLERK_BAPI_SCOPES=write, or say --admin each time"
+        mend = "export CLERK_BAPI_SCOPES=write, or pass --admin each time"
         return Check("scopes", "note", "reading only: every write is refused before it is sent", mend)
     return Check("scopes", "good", ", ".join(sorted(scopes, reverse=True)))
 
@@ -205,7 +207,9 @@ def _silent(credentials: Credentials, reason: str) -> Check:
 
 def _instance(credentials: Credentials, reply: Reply) -> Check:
     if not reply.ok or not isinstance(reply.value, dict):
-        told = f"the key may not read which instance it opens ({reply.status} {reply.code}): budgets go by the key"
+        told = (
+            f"the key may not read which instance it opens ({reply.status} {reply.code}): limits are counted by the key"
+        )
         return Check("instance", "note", told)
     name, kind = reply.value.get("id"), reply.value.get("environment_type")
     told = f"{name}, {kind or credentials.key.kind}"
@@ -222,7 +226,7 @@ def _clock(offset_s: float) -> Check:
     if abs(offset_s) < SKEW_NOTED_S:
         return Check("clock", "good", told)
     told = f"this machine's clock is {abs(offset_s):.0f} s {'behind' if offset_s > 0 else 'ahead of'} Clerk's"
-    mend = "set it by the network (timedatectl set-ntp true)"
+    mend = "let the network set it (timedatectl set-ntp true)"
     if abs(offset_s) < SKEW_BAD_S:
         return Check("clock", "note", told, mend)
     return Check("clock", "bad", told, mend, Exit.USAGE)

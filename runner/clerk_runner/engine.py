@@ -150,7 +150,7 @@ class Engine:
                 StoppedError(
                     f"the run's files cannot be written: {error}",
                     code="disk",
-                    hint="make room on the disk, then resume the run; nothing was sent that is not on record",
+                    hint="free some disk space, then resume the run; everything that was sent is on record",
                 )
             )
 
@@ -186,5 +186,5 @@ class Engine:
         permit_at = self._course.permit_at()
         events = [] if permit_at is None else [("the next permit", wall + permit_at - now)]
         if self._course.checking_at is not None:
-            events.append(("the look at what is in doubt", self._course.checking_at))
+            events.append(("the check of what is in doubt", self._course.checking_at))
         return min(events, key=lambda event: event[1], default=None)

@@ -392,9 +392,9 @@ def ledger_stop(error: LedgerError) -> RunnerError:
         return UsageError(
             str(error), code="ledger_version", hint="use the newer version of clerk-batch, or another CLERK_BATCH_HOME"
         )
-    cause = "let that process go on, or end it" if isinstance(error, LedgerLockedError) else "make room on the disk"
+    cause = "let that process go on, or end it" if isinstance(error, LedgerLockedError) else "free some disk space"
     return StoppedError(
-        f"the shared budget cannot be counted: {error}",
+        f"the shared limits cannot be counted: {error}",
         code="ledger",
         hint=f"{cause}, then run the same command again",
     )
@@ -414,7 +414,7 @@ def fatal_error(reply: Reply) -> RunnerError | None:
         return AccessError(f"the key may not do this: {reply.code}{trace}", hint="use a key that may", **said)
     if 300 <= reply.status < 400:
         return StoppedError(
-            f"the address redirects elsewhere ({reply.status}), and the key is for one host",
+            f"the server redirects elsewhere ({reply.status}), and the key is for one host",
             code="redirected",
             hint="check CLERK_API_URL and any proxy in between, then resume the run",
         )

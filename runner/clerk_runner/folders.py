@@ -121,7 +121,7 @@ class RunFolder:
             raise UsageError(
                 f"{self.path / 'run.json'} cannot be read, or does not say what its run is",
                 code="run_unreadable",
-                hint="restore it; with the folder moved away, what its run has sent is forgotten",
+                hint="restore it; moving the folder away would forget what its run has sent",
             ) from error
 
     def meta(self) -> dict[str, Any]:

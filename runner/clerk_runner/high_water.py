@@ -55,7 +55,7 @@ async def require_newest(folder: RunFolder, journal: Journal) -> None:
         raise StoppedError(
             f"{folder.mark_path} cannot be read, so nobody can tell whether the journal is the newest",
             code="journal_unproved",
-            hint="restore the run folder as it was, or begin anew with --fresh",
+            hint="restore the run folder as it was, or start over with --fresh",
         ) from error
     known = await _mark_of(journal)
     if mark.starts > known.starts or mark.attempts > known.attempts:

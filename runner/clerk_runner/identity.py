@@ -21,7 +21,7 @@ async def identify(exchange: Exchange, credentials: Credentials) -> str:
     Raises:
         AccessError: Clerk refuses the key.
         UsageError: Clerk does not know the API version, or whoever answers is not Clerk.
-        StoppedError: the address redirects elsewhere, or Clerk does not answer.
+        StoppedError: the server redirects elsewhere, or Clerk does not answer.
     """
     reply = await exchange.read(Call("GetInstance", "GET", "/instance", "/instance", Safety.READ), judge=False)
     if reply.code == "api_version_invalid":
@@ -36,7 +36,7 @@ async def identify(exchange: Exchange, credentials: Credentials) -> str:
         return f"{NAMED_BY_KEY}{credentials.key.fingerprint}"
     if not isinstance(reply.value, dict) or not isinstance(reply.value.get("id"), str):
         raise UsageError(
-            f"{credentials.host} does not answer as Clerk does: GET /instance brought no id",
+            f"{credentials.host} does not answer as Clerk does: GET /instance returned no id",
             code="not_clerk",
             hint="check CLERK_API_URL",
         )

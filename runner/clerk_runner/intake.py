@@ -154,7 +154,7 @@ def _repeat(
     """
     if same:
         return State.SKIPPED, names.verdict("duplicate_row", f"the same as line {first[1]}")
-    said = "line {} names the same one with other values: keep one of the two"
+    said = "line {} has the same key with other values: keep one of the two"
     db.execute(
         "UPDATE item SET state = ?, verdict = ? WHERE seq = ? AND state = 0",
         (State.FAILED, names.verdict(CONFLICT, said.format(line)), first[0]),
@@ -240,7 +240,7 @@ def _rematched(state: State, code: str | None, *, changed: bool) -> State:
 def finish_changes(db: sqlite3.Connection, span: Span) -> None:
     """Settle what the changed input no longer has: never sent is skipped, in doubt is unresolved, the rest stays."""
     names = Names(db)
-    gone = names.verdict(REMOVED, "the changed input has no such row any more")
+    gone = names.verdict(REMOVED, "the changed input no longer has this row")
     lost = names.verdict(REMOVED_IN_DOUBT, "in doubt, and the changed input no longer says who it was")
     aside = (-span.last, -span.first)
     settle = "UPDATE item SET state = ?, verdict = ? WHERE seq BETWEEN ? AND ? AND state"
@@ -262,7 +262,7 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path, span: Span, there: Span)
     earlier runs oldest first: a later one may have done what an older one left open.
     """
     names = Names(db)
-    done = names.verdict("done_in_earlier_run", "an earlier run of this job did this row already")
+    done = names.verdict("done_in_earlier_run", "an earlier run of this job already did this row")
     said = "an earlier run of this job does not know whether this was sent: look at Clerk's own list"
     unknown = names.verdict("unresolved_in_earlier_run", said)
     changed = 0

@@ -214,7 +214,7 @@ class InviteKind(Kind):
 
     def notes(self, screens: Screens | None) -> tuple[str, ...]:  # noqa: ARG002  says the same whatever was read
         """What can be taken back of it."""
-        return ("undo: e-mails cannot be called back; clerk-batch undo RUN revokes invitations that are still pending",)
+        return ("undo: e-mails cannot be recalled; clerk-batch undo RUN revokes invitations that are still pending",)
 
 
 class ComparingKind(Kind):
@@ -276,10 +276,12 @@ class MetadataKind(ComparingKind):
         if self._job.mode == "merge":
             how = "merge: keys that are not named stay, null removes a key"
         elif self._target.replace is None:
-            how = "replace: Clerk has no such operation here, so each write reads first and merges what is missing away"
+            how = "replace: Clerk has no such operation here, so each write reads first and merges the other keys away"
         else:
-            how = "replace: nothing else stays in a kind that is given"
-        undo = "undo: clerk-batch undo RUN puts the old values back where they are still ours; a stored null it cannot"
+            how = "replace: each kind that is given is replaced as a whole"
+        undo = (
+            "undo: clerk-batch undo RUN puts the old values back where nobody changed them since, except stored nulls"
+        )
         lines = [*explain_kinds(chosen), how, undo if self._job.undo else "undo: false, so it cannot be taken back"]
         if isinstance(screens, Comparer) and screens.large:
             lines.append(f"{screens.large:,} will hold more than 8 KB in all kinds together, which Clerk may refuse")
@@ -327,7 +329,7 @@ class OperationKind(Kind):
         """What is destroyed, or set off; what becomes of a lost answer; and that there is no undo."""
         name = self._operation.operation_id
         does = destroyed_by(name) if self.deletes else consequences_of(name)
-        lines = [f"{'destroys' if self.deletes else 'sets off'}: {one}" for one in does]
+        lines = [f"{'destroys' if self.deletes else 'causes'}: {one}" for one in does]
         if self.saves is not None:
             lines.append(f"backup: what the rows name is saved to {self.saves[0]} before the first call")
         if self.once:

@@ -49,13 +49,13 @@ def told_or_left(left_s: float, now_s: float, max_wait_s: float | None, max_time
         LeftEarly: that is longer than the user wants to wait.
     """
     when = datetime.datetime.fromtimestamp(now_s + left_s).astimezone()
-    told = f"calls of a run that was left behind may still arrive until {when:%H:%M:%S}"
+    told = f"calls of the abandoned run may still arrive until {when:%H:%M:%S}"
     for option, most_s in (("--max-wait", max_wait_s), ("--max-time", max_time_s)):
         if most_s is not None and left_s > most_s:
             raise LeftEarly(
                 f"{told}, beyond {option}",
                 code="left_early",
-                hint="run the same command again to go on",
+                hint="run the same command again to continue",
                 until=when.isoformat("T", "seconds"),
             )
     return told

@@ -8,7 +8,7 @@ from clerk_runner.errors import LeftEarly
 
 __all__ = ["clock_text", "left_early"]
 
-HINT = "run the same command again to go on"
+HINT = "run the same command again to continue"
 
 
 def left_early(why: str, what: str = "", until_s: float | None = None) -> LeftEarly:

@@ -137,9 +137,9 @@ class MappingKeeper:
                 await asyncio.to_thread(self._rebuild)
         except OSError as error:
             return StoppedError(
-                f"the mapping {self._path} cannot be written: {(error.strerror or 'an error of the system').lower()}",
+                f"the mapping {self._path} cannot be written: {(error.strerror or 'a system error').lower()}",
                 code="disk",
-                hint="make room on the disk, then resume the run: the file is made anew, nobody is created twice",
+                hint="free some disk space, then resume the run: the file is made anew, nobody is created twice",
             )
         finally:
             self._rows.close()

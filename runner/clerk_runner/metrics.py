@@ -30,7 +30,7 @@ def require_place(path: Path) -> None:
     """
     if path.suffix != ".prom":
         raise UsageError(
-            f"--metrics-file {path} does not end with .prom, and the collector reads no other", code="metrics_file"
+            f"--metrics-file {path} does not end with .prom, so the collector would not read it", code="metrics_file"
         )
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise UsageError(

@@ -90,4 +90,4 @@ def found_in(rows: Sequence[tuple[Any, ...]]) -> Found:
         return Found(why="is unresolved: nobody knows whether it happened")
     if State.FAILED in states:
         return Found(why="failed")
-    return Found(why="was skipped" if states == {State.SKIPPED} else "is done, but Clerk told no id")
+    return Found(why="was skipped" if states == {State.SKIPPED} else "is done, but Clerk returned no id")

@@ -161,7 +161,7 @@ def disk_error(error: sqlite3.Error | OSError, run: str | None = None) -> Stoppe
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     gone = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT)
     said = "the disk is full" if full else str(error)
-    advice = "see that this file is there, and yours to read and write" if gone else "make room on the disk"
+    advice = "check that this file exists, and that you can read and write it" if gone else "free some disk space"
     then = "run the same command again" if run is None else f"clerk-batch resume {run}"
     stopped = StoppedError(
         f"the run's files cannot be read or written: {said}", code="disk", hint=f"{advice}, then: {then}"

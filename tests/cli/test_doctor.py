@@ -48,7 +48,7 @@ def test_the_command_prints_it_for_people_and_for_scripts(tmp_path: Path, clerk:
     place = Workplace(tmp_path, {**clerk.environment, "CLERK_BAPI_SCOPES": "write"})
     told = place.run("doctor")
     assert (told.code, told.err) == (0, "")
-    assert told.out.endswith("nothing is amiss\n")
+    assert told.out.endswith("everything is in order\n")
     wrong = Workplace(tmp_path, {**place.variables, "CLERK_SECRET_KEY": "sk_test_wrong"}).run("doctor", "--json")
     assert wrong.code == wrong.json["exit"] == 3
     assert [one["verdict"] for one in wrong.json["checks"]][-1] == "bad"

@@ -67,7 +67,7 @@ def test_the_demo_invites_everybody_once_and_leaves_nothing_behind(tmp_path: Pat
     demo = start_demo(tmp_path)
     out, _ = demo.communicate(timeout=LONGEST_S)
     assert demo.returncode == 0, out
-    for promised in ("Killed, after", "go on with 'beta-invites'", "failed: run", "_status,_code,_message,_trace_id"):
+    for promised in ("Killed, after", "continue 'beta-invites'", "failed: run", "_status,_code,_message,_trace_id"):
         assert promised in out
     assert "    0 of them more than once" in out
     assert "    0 of them were refused for coming too fast (429)" in out
@@ -82,7 +82,7 @@ def test_the_demo_ends_what_it_started_when_it_is_interrupted(tmp_path: Path, nu
     demo = start_demo(tmp_path)
     assert demo.stdout is not None
     told = ""
-    while "looking up who is invited already" not in told:
+    while "looking up who is already invited" not in told:
         line = demo.stdout.readline()
         assert line, told
         told += line

@@ -67,7 +67,7 @@ def test_nothing_is_replaced(place: Workplace) -> None:
     place.write("people.csv", "mine\n")
     ended = place.run("init", "invite", "--")
     assert ended.code == 2
-    assert "people.csv is there already, and is not replaced; nothing was written" in ended.err
+    assert "people.csv already exists and is not replaced; nothing was written" in ended.err
     assert "clerk-batch init invite FOLDER" in ended.err
     assert [path.name for path in place.folder.iterdir() if path.name != "state"] == ["people.csv"]
 

@@ -59,7 +59,7 @@ def test_old_exports_go_the_newest_and_what_invited_stay(place: Workplace) -> No
     assert place.run("runs", "prune", "--yes", "--json").json == {"removed": exports[:2]}
     assert left(place) == {exports[2], *invites}
     assert place.run("runs", "prune", "--yes", "--every", "--json").json == {"removed": invites[:1]}
-    assert place.run("runs", "prune", "--yes").out == "there is no run that can go\n"
+    assert place.run("runs", "prune", "--yes").out == "no run can be removed\n"
 
 
 def test_what_is_young_unfinished_or_unreadable_stays(place: Workplace) -> None:

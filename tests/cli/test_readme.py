@@ -1,4 +1,4 @@
-"""The README is held to the program: its commands run, and its tables say what the code says."""
+"""The README and docs are held to the program: their commands run, and their tables say what the code says."""
 
 from __future__ import annotations
 
@@ -29,10 +29,12 @@ from clerk_testing.commands import Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "docs/job-files.md", "docs/command-line.md", "docs/python.md")
+"""What a user reads, in this order."""
+README = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 
 KEY = "sk_test_your_own_key"
-BROKEN, MENDED = "grace(at)example.com", "grace@example.com"
+BROKEN, FIXED = "grace(at)example.com", "grace@example.com"
 PEOPLE = ("zoe@example.com", "lukasz@example.org", "ngoc+beta@example.net")
 INSTALLATION = ("python3 -m venv .venv", ".venv/bin/pip install .", 'export PATH="$PWD/.venv/bin:$PATH"')
 """What prepares the machine; the tests run in such an environment already."""
@@ -48,7 +50,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands() -> list[str]:
-    """Every command line of the README, in order."""
+    """Every command line of the pages, in order."""
     return [line[2:] for block in blocks("console") for line in block.splitlines() if line.startswith("$ ")]
 
 
@@ -156,6 +158,28 @@ def test_the_pictures_are_there_and_load_nothing_from_elsewhere() -> None:
         assert set(re.findall(r"https?://[^\s\"'<)]+", drawn)) <= {"http://www.w3.org/2000/svg"}
 
 
+def heads(page: str) -> set[str]:
+    """The anchors of a page's headings, as a forge makes them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def test_every_link_leads_to_a_file_and_a_heading_that_exist() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md"), *ROOT.glob("*/README.md")]
+    broken, seen = [], 0
+    for page in pages:
+        for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            target = page.parent / path if path else page
+            seen += 1
+            if "://" in link:
+                continue
+            if not target.exists() or (anchor and anchor not in heads(target.read_text(encoding="utf-8"))):
+                broken.append(f"{page.relative_to(ROOT)}: {link}")
+    assert broken == []
+    assert seen > len(pages)
+
+
 def test_every_command_works_in_the_order_in_which_it_is_read(place: Workplace, clerk: SimulatedClerk) -> None:
     ran = 0
     for command in commands():
@@ -169,13 +193,13 @@ def test_every_command_works_in_the_order_in_which_it_is_read(place: Workplace, 
             starts_and_ends(place, command)
             continue
         ended = shell(place, command)
-        # Before it is mended, one row cannot be sent, and every command that looks at it says so.
+        # Before it is fixed, one row cannot be sent, and every command that looks at it says so.
         knows_of_it = "job.yaml" in command or "resume" in command
-        expected = 1 if knows_of_it and "mended" not in command else 0
+        expected = 1 if knows_of_it and "fixed" not in command else 0
         assert ended.returncode == expected, (command, ended.stdout, ended.stderr)
     assert ran >= 15
     effects = clerk.effects("CreateInvitation")
-    assert {address: len(times) for address, times in effects.items()} == dict.fromkeys((*PEOPLE, MENDED), 1)
+    assert {address: len(times) for address, times in effects.items()} == dict.fromkeys((*PEOPLE, FIXED), 1)
 
 
 def test_the_line_for_cron_works(place: Workplace, clerk: SimulatedClerk) -> None:

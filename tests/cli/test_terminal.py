@@ -109,8 +109,8 @@ def test_a_preview_says_what_will_happen() -> None:
 
 def test_a_preview_names_what_is_special() -> None:
     assert changed(run="").startswith("plan of 'beta'")
-    assert changed(action="continue").startswith("go on with 'beta'")
-    assert "go on, with changes, with 'beta'" in changed(action="change")
+    assert changed(action="continue").startswith("continue 'beta'")
+    assert "continue, with changes, 'beta'" in changed(action="change")
     assert "Clerk was not asked" in changed(screened=False)
     assert "Clerk sends no e-mail for them" in changed(mails=False)
     assert "cannot be unsent" not in changed(mails=False)
@@ -130,7 +130,7 @@ def test_a_preview_names_what_is_special() -> None:
         ({"state": "interrupted"}, ["next   clerk-batch resume 20260102-030405-abcd"]),
         ({"state": "waiting"}, ["next   clerk-batch resume"]),
         ({"state": "done", "items": Items(total=10, done=10)}, ["10 rows: 10 done, 0 failed"]),
-        ({"repeated": True}, ["done, nothing to do again: run 20260102-030405-abcd of 'beta'"]),
+        ({"repeated": True}, ["done already, nothing to do: run 20260102-030405-abcd of 'beta'"]),
         ({"error": {"message": "the disk is full", "hint": "make room"}}, ["  the disk is full", "  make room"]),
     ],
 )

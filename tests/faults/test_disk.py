@@ -97,7 +97,7 @@ def test_row_37_a_full_disk_stops_before_the_next_intent(
         with paused(full, "before-intent", *RUN, hit=2) as process:
             filler = fill(small)
             before = sent(clerk)
-            assert "room" in told(let_go(process), 4, "disk")
+            assert "disk space" in told(let_go(process), 4, "disk")
         # What was under way when the disk filled up may have landed: one call of either lane.
         assert sent(clerk) <= before + 11
         filler.unlink()

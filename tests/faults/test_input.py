@@ -59,7 +59,7 @@ def test_rows_44_to_48_each_bad_row_is_named_by_its_line_and_the_others_are_plan
     ("rows", "line", "says"),
     [
         ("email,note\n\u00e9@b.co,x\n".encode("latin-1"), 2, "byte 0xe9 at offset 11 is not utf-8"),
-        (b"email,email\na,b\n", 1, "column 'email' stands twice"),
+        (b"email,email\na,b\n", 1, "column 'email' appears twice"),
         (b"mail,note\na,b\n", 1, "column 'email' (for email) is not in rows.csv"),
         (b'email,note\n"a@b.co,x\n', 2, "a quote in this row is never closed"),
         (b"", None, "is empty: it has no header"),

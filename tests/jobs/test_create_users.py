@@ -200,8 +200,8 @@ def test_secrets_are_in_no_digest(tmp_path: Path) -> None:
     ("written", "said"),
     [
         ('email: "{email}"\n', "did you mean email_address?"),
-        ('first_name: "{first}"\n', "no field tells the users of two rows apart"),
-        ('email_address: "{email}"\npassword_hasher: bcrypt\n', "is only for password_digest"),
+        ('first_name: "{first}"\n', "no other field identifies a user"),
+        ('email_address: "{email}"\npassword_hasher: bcrypt\n', "is only used with password_digest"),
         ('email_address: "{email}"\npassword_digest: "{h}"\npassword_hasher: bcrpyt\n', "bcrypt"),
         ('email_address: ["{a}", "{b?}"]\nemail_address_identification_status: [verified]\n', "has 1 entries for 2"),
         ('email_address: "{email}"\nmapping: ids.csv\n', "has no old id"),

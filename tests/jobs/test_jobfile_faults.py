@@ -11,8 +11,8 @@ from clerk_jobs.errors import Fault, JobFileError
 from clerk_jobs.jobfile import load_job
 from clerk_jobs.jobfile.loading import MAX_JOB_FILE
 
-OUTSIDE = "leads out of the job file's folder; move the file there, or pass --allow-outside"
-UNQUOTED = 'braces without quotes are a map to YAML; a text that begins with a brace needs quotes, "{email}"'
+OUTSIDE = "is outside the job file's folder; move the file there, or pass --allow-outside"
+UNQUOTED = 'YAML reads braces without quotes as a map; a text that begins with a brace needs quotes, "{email}"'
 ONLY_FOR_ORGANIZATIONS = "is only for invitations to organizations; add organization:, or remove it"
 THRESHOLD = "must be a count of at least 1, or a share from 0% to 100%"
 QUARANTINE = (
@@ -20,7 +20,7 @@ QUARANTINE = (
     "a shorter one could invite somebody twice"
 )
 CASTS = "casts are str, int, float, bool, json, list, first, rest; a column with a colon in its name needs one"
-OTHER_TYPE = "and this is always of another type; write one template with a cast"
+OTHER_TYPE = "but this is always of another type; write one template with a cast"
 LEAST = 'name: beta\nkind: invite\nsource: people.csv\nemail: "{email}"\n'
 
 
@@ -59,21 +59,21 @@ api_version: 2026
 """
     assert faults(tmp_path, text) == [
         "1:7: name: must be at most 64 of letters, digits, blanks and . _ -, a letter or digit first",
-        "3:1: instanse: is no key here; did you mean instance?",
+        "3:1: instanse: is not a key here; did you mean instance?",
         f"4:9: source: {OUTSIDE}",
         f"5:8: email: {UNQUOTED}",
         '6:7: role: is only for organizations; add organization: "{org_id}", or remove it',
         "6:7: role: must begin with org:; did you mean org:member?",
-        "7:1: publicMetadata: is no key here; keys are written in snake_case; did you mean public_metadata?",
+        "7:1: publicMetadata: is not a key here; keys are written in snake_case; did you mean public_metadata?",
         "8:28: public_metadata.cohort: a brace that is never closed; write {{ for a plain brace",
-        "8:38: public_metadata.'{x}': a key cannot be a template; templates belong into values",
+        "8:38: public_metadata.'{x}': a key cannot be a template; use templates in values only",
         f"8:52: public_metadata.n[0]: {UNQUOTED}",
-        f"8:79: public_metadata.a.b: 'e' is no cast; {CASTS}",
+        f"8:79: public_metadata.a.b: 'e' is not a cast; {CASTS}",
         "9:9: notify: must be true or false",
         "10:14: on_existing: must be one of fail, reinvite, skip; did you mean skip?",
-        "11:1: share: is no key here; did you mean limits.share?",
+        "11:1: share: is not a key here; did you mean limits.share?",
         "12:17: limits.share: must be a number above 0 and at most 1",
-        "12:20: limits.per_hours: is no key here; did you mean per_hour?",
+        "12:20: limits.per_hours: is not a key here; did you mean per_hour?",
         "12:44: limits.per_day: must be a whole number at least 1",
         f"13:22: errors.stop_after: {THRESHOLD}",
         f"14:25: reconcile.quarantine: {QUARANTINE}",
@@ -81,7 +81,7 @@ api_version: 2026
         "16:19: private_metadata: must be a map of keys and values",
         f"17:18: inviter_user_id: {ONLY_FOR_ORGANIZATIONS}",
         "18:16: template_slug: must be one of invitation, waitlist_invitation; did you mean waitlist_invitation?",
-        "19:15: redirect_url: must be a whole address; begin with https://",
+        "19:15: redirect_url: must be a full URL; begin with https://",
         "20:14: api_version: must be a text; write it in quotes",
     ]
 
@@ -104,10 +104,10 @@ api_version: 2026
             "5:15: organization: cannot be left out; drop the question mark",
         ),
         ("private_metadata: {a: 1}", f"5:19: private_metadata: {ONLY_FOR_ORGANIZATIONS}"),
-        ("emailAddress: x", "5:1: emailAddress: is no key here; did you mean email?"),
-        ("organization-id: x", "5:1: organization-id: is no key here; did you mean organization?"),
-        ("stopAfter: 5%", "5:1: stopAfter: is no key here; did you mean errors.stop_after?"),
-        ("zzz: 1", "5:1: zzz: is no key here"),
+        ("emailAddress: x", "5:1: emailAddress: is not a key here; did you mean email?"),
+        ("organization-id: x", "5:1: organization-id: is not a key here; did you mean organization?"),
+        ("stopAfter: 5%", "5:1: stopAfter: is not a key here; did you mean errors.stop_after?"),
+        ("zzz: 1", "5:1: zzz: is not a key here"),
         ("limits: 5", "5:9: limits: must be a map of keys and values"),
         ("limits: [1]", "5:9: limits: must be a map of keys and values"),
         ("limits: {share: true}", "5:17: limits.share: must be a number above 0 and at most 1"),
@@ -126,7 +126,7 @@ api_version: 2026
             'expires_in_days: "{d} days"',
             f"5:18: expires_in_days: must be a whole number from 1 to 365, {OTHER_TYPE}, {{column:int}}",
         ),
-        ("redirect_url: http://[", "5:15: redirect_url: must be a whole address; begin with https://"),
+        ("redirect_url: http://[", "5:15: redirect_url: must be a full URL; begin with https://"),
         ('public_metadata: "{m:json}"', "5:18: public_metadata: must be a map of keys and values"),
     ],
 )
@@ -141,20 +141,20 @@ def test_one_fault(tmp_path: Path, added: str, fault: str) -> None:
         ("a/../../b", f"3:9: source: {OUTSIDE}"),
         ("link/b", f"3:9: source: {OUTSIDE}"),
         ("~/people.csv", "3:9: source: ~ is not expanded; write the path out, relative to the job file"),
-        ('"a\\0b"', "3:9: source: is no path"),
-        ('""', "3:9: source: is no path"),
+        ('"a\\0b"', "3:9: source: is not a path"),
+        ('""', "3:9: source: is not a path"),
         ("{csv: ../x}", f"3:15: source.csv: {OUTSIDE}"),
         ("{csv: a, jsonl: b}", "3:9: source: must have one of csv:, jsonl: and json:, the path of the file"),
         ("{delimiter: ;}", "3:9: source: must have one of csv:, jsonl: and json:, the path of the file"),
         ("5", "3:9: source: must be a path, or a map with csv:, jsonl: or json:"),
         ("[a.csv]", "3:9: source: must be a path, or a map with csv:, jsonl: or json:"),
         ("{csv: a, delimiter: ;;}", "3:29: source.delimiter: must be one character"),
-        ("{csv: a, delimeter: ;}", "3:18: source.delimeter: is no key here; did you mean delimiter?"),
+        ("{csv: a, delimeter: ;}", "3:18: source.delimeter: is not a key here; did you mean delimiter?"),
         (
             "{csv: a, encoding: utf8x}",
-            "3:28: source.encoding: 'utf8x' is no encoding that can be read; did you mean utf-8?",
+            "3:28: source.encoding: 'utf8x' is not an encoding that can be read; did you mean utf-8?",
         ),
-        ("{jsonl: a, delimiter: ;}", "3:20: source.delimiter: is no key here"),
+        ("{jsonl: a, delimiter: ;}", "3:20: source.delimiter: is not a key here"),
     ],
 )
 def test_a_source_that_cannot_be(tmp_path: Path, source: str, fault: str) -> None:
@@ -182,8 +182,8 @@ def test_missing_keys_are_told_where_the_map_begins(tmp_path: Path) -> None:
 def test_a_mistyped_key_is_told_once_and_not_missed_besides(tmp_path: Path) -> None:
     text = LEAST.replace("email:", "e_mail:") + "organisation: org_1\nrole: org:member\n"
     assert faults(tmp_path, text) == [
-        "4:1: e_mail: is no key here; did you mean email?",
-        "5:1: organisation: is no key here; did you mean organization?",
+        "4:1: e_mail: is not a key here; did you mean email?",
+        "5:1: organisation: is not a key here; did you mean organization?",
     ]
 
 
@@ -198,7 +198,7 @@ def test_without_a_kind_the_common_keys_are_checked(tmp_path: Path) -> None:
         "2:7: kind: must be one of invite, export, metadata, operation, create-users"
     ]
     assert faults(tmp_path, "name: a\nkind: !!str invite\n") == [
-        "2:7: kind: tags are not allowed; a text is written in quotes"
+        "2:7: kind: tags are not allowed; texts are written in quotes"
     ]
 
 
@@ -207,7 +207,7 @@ def test_a_fault_is_a_value_with_its_parts(tmp_path: Path) -> None:
     file.write_text(f"{LEAST}limts: 1\n")
     with pytest.raises(JobFileError) as caught:
         load_job(file)
-    expected = Fault(str(file), 5, 1, "limts", "is no key here", "did you mean limits?")
+    expected = Fault(str(file), 5, 1, "limts", "is not a key here", "did you mean limits?")
     assert caught.value.faults == (expected,)
 
 
@@ -235,7 +235,7 @@ def test_a_job_file_is_bounded(tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
     with file.open("wb") as opened:
         opened.truncate(100 * MAX_JOB_FILE)
-    with pytest.raises(JobFileError, match="is larger than 1 MB; rows belong into a source file"):
+    with pytest.raises(JobFileError, match="is larger than 1 MB; put the rows into a source file"):
         load_job(file)
 
 

@@ -83,7 +83,7 @@ def test_query_values_are_texts_and_a_list_repeats_its_name(tmp_path: Path) -> N
     [
         (('body: {user_id: "{user}", role: "org:member"}\n', ""), "body: is missing"),
         (("body: {", "body: text #{"), "must be a map, or a list"),
-        (("body:", "query: {limit: 1}\nbody:"), "query: has limit, which is no parameter of the operation"),
+        (("body:", "query: {limit: 1}\nbody:"), "query: has limit, which is not a parameter of the operation"),
         (('path: {organization_id: "{org}"}\n', ""), "path: lacks organization_id"),
         (("name: members", "name: members\napi_version: 2020-01-01"), "api_version"),
     ],

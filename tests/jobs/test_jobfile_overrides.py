@@ -9,7 +9,7 @@ import pytest
 from clerk_jobs.errors import JobFileError
 from clerk_jobs.jobfile import InviteJob, load_job
 
-NO_WAY = "cannot be set: the job file has no map or list on the way there"
+NO_WAY = "cannot be set: the job file has no map or list at that path"
 LEAST = (
     'name: beta\nkind: invite\nsource: people.csv\nemail: "{email}"\npublic_metadata: {list: [a, {b: c}]}\nlimits:\n'
 )
@@ -62,12 +62,12 @@ def test_later_ones_win_and_mend_what_the_file_has_wrong(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("override", "fault"),
     [
-        (("", "x"), "--set: is no path of a key; write --set limits.share=0.5"),
-        (("a..b", "x"), "--set: is no path of a key; write --set limits.share=0.5"),
-        (("a[x]", "x"), "--set: is no path of a key; write --set limits.share=0.5"),
+        (("", "x"), "--set: is not the path of a key; write --set limits.share=0.5"),
+        (("a..b", "x"), "--set: is not the path of a key; write --set limits.share=0.5"),
+        (("a[x]", "x"), "--set: is not the path of a key; write --set limits.share=0.5"),
         (("limits.share", "2"), "--set: limits.share: must be a number above 0 and at most 1"),
-        (("limts.share", "1"), "--set: limts: is no key here; did you mean limits?"),
-        (("limits.shar", "1"), "--set: limits.shar: is no key here; did you mean share?"),
+        (("limts.share", "1"), "--set: limts: is not a key here; did you mean limits?"),
+        (("limits.shar", "1"), "--set: limits.shar: is not a key here; did you mean share?"),
         (("email", "{mail"), "--set: email: a brace that is never closed; write {{ for a plain brace"),
         (
             ("name", ".inf"),

@@ -86,12 +86,12 @@ def test_what_any_step_does_is_in_the_identity_and_how_it_is_done_is_not(tmp_pat
         ('organizations[org].id}"}\n    body', 'metadata[org].id}"}\n    body', 15, "steps[1].path", "before this one"),
         ('organizations[org].id}"}\n    body', 'memberships[org].id}"}\n    body', 15, "steps[1].path", "before this"),
         ('    key: "{slug}"\n', "", 14, "steps[1].path", "has no key:"),
-        ('organizations[org].id}"}\n    body', 'organizations.id}"}\n    body', 15, "steps[1].path", "no reference"),
-        ("name: metadata\n", "name: memberships\n", 17, "steps[2]", "is named memberships"),
+        ('organizations[org].id}"}\n    body', 'organizations.id}"}\n    body', 15, "steps[1].path", "not a reference"),
+        ("name: metadata\n", "name: memberships\n", 17, "steps[2]", "has the name memberships"),
         ("name: metadata\n", "name: '1st'\n", 17, "steps[2].name", "must be letters"),
         ("source: orgs.csv", 'source: "-"', 8, "steps[0].source", "cannot be standard input"),
         ('key: "{slug}"', "key: slug", 9, "steps[0].key", "names no column"),
-        ("name: onboarding", "name: onboarding\nkind: steps", 2, "kind", "stands in each step"),
+        ("name: onboarding", "name: onboarding\nkind: steps", 2, "kind", "belongs in each step"),
         ("    kind: metadata", "    kind: export", 18, "steps[2].kind", "must be one of invite, metadata, operation"),
         ("    kind: metadata", "    kind: metadata\n    limits: {share: 1}", 19, "steps[2].limits", "whole job"),
         (
@@ -102,7 +102,7 @@ def test_what_any_step_does_is_in_the_identity_and_how_it_is_done_is_not(tmp_pat
             "count",
         ),
         ("errors: {stop_after: 7}", "errors: {stop_after: 0}", 3, "errors.stop_after", "must be a count"),
-        ("errors: {stop_after: 7}", "source: a.csv", 3, "source", "is no key here"),
+        ("errors: {stop_after: 7}", "source: a.csv", 3, "source", "is not a key here"),
     ],
 )
 def test_what_is_wrong_is_told_once_with_its_place(

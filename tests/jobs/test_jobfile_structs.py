@@ -80,8 +80,8 @@ def test_a_struct_is_read_by_its_types(added: str, expected: Export) -> None:
         ("share: 0", "f:2:8: share: must be a number above 0 and at most 1"),
         ("pages: 'true'", "f:2:8: pages: must be true or false"),
         ("pages: false\npage_size: 5", "f:3:12: page_size: needs pages; add pages: true"),
-        ("folder: there", "f:2:1: folder: is no key here"),
-        ("banned: true", "f:2:1: banned: is no key here"),
+        ("folder: there", "f:2:1: folder: is not a key here"),
+        ("banned: true", "f:2:1: banned: is not a key here"),
     ],
 )
 def test_what_does_not_fit_is_told_in_words(added: str, fault: str) -> None:

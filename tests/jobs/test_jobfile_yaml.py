@@ -10,7 +10,7 @@ from clerk_jobs.jobfile.scalars import resolve
 from clerk_jobs.values import Json
 
 QUOTES = 'a text that begins with a brace needs quotes, "{email}"'
-UNQUOTED = f"braces without quotes are a map to YAML; {QUOTES}"
+UNQUOTED = f"YAML reads braces without quotes as a map; {QUOTES}"
 TAB = "found character '\\t' that cannot start any token; indent with blanks, not with tabs"
 DASH = 'sequence entries are not allowed here; standard input is written in quotes, "-"'
 TEXTS = """
@@ -117,13 +117,13 @@ def test_forgotten_quotes_are_recognised(text: str, expected: list[str]) -> None
     [
         ("a: &x 1\nb: *x\n", ["1:4: a: anchors are not allowed; write the value out where it is needed"]),
         ("b: *x\n", ["1:4: b: aliases are not allowed; write the value out"]),
-        ("a: !!str 1\n", ["1:4: a: tags are not allowed; a text is written in quotes"]),
-        ("a: !<tag:x> [1]\n", ["1:4: a: tags are not allowed; a text is written in quotes"]),
-        ("a: !!python/object/apply:os.system [x]\n", ["1:4: a: tags are not allowed; a text is written in quotes"]),
-        ("a: ! x\n", ["1:4: a: tags are not allowed; a text is written in quotes"]),
+        ("a: !!str 1\n", ["1:4: a: tags are not allowed; texts are written in quotes"]),
+        ("a: !<tag:x> [1]\n", ["1:4: a: tags are not allowed; texts are written in quotes"]),
+        ("a: !!python/object/apply:os.system [x]\n", ["1:4: a: tags are not allowed; texts are written in quotes"]),
+        ("a: ! x\n", ["1:4: a: tags are not allowed; texts are written in quotes"]),
         ("a: 1\n<<: {b: 2}\n", ["2:1: merge keys are not allowed; write the keys out"]),
-        ("a: 1\nb: 2\na: 3\n", ["3:1: a: the key stands twice, first on line 1"]),
-        ("a: {b: 1, 'b': 2}\n", ["1:11: a.b: the key stands twice, first on line 1"]),
+        ("a: 1\nb: 2\na: 3\n", ["3:1: a: the key appears twice, first on line 1"]),
+        ("a: {b: 1, 'b': 2}\n", ["1:11: a.b: the key appears twice, first on line 1"]),
         ("? [a]\n: 1\n", ["1:3: a key must be a text"]),
         ("? &k a\n: 1\n", ["1:3: anchors are not allowed; write the value out where it is needed"]),
         ("a: 1\n---\nb: 1\n", ["2:1: a second document; a job file holds one job"]),

@@ -130,7 +130,7 @@ def test_text_after_a_closing_quote_is_a_fault_of_its_row(tmp_path: Path) -> Non
     records = read(tmp_path, 'a,b\n"x"y,"1\n2"\n3,4\n')
     assert values(records) == ["bad_quotes", {"a": "3", "b": "4"}]
     assert records[0] == RowFault(
-        1, 2, 4, "bad_quotes", "line 2 has text after a closing quote; double quotes in a text"
+        1, 2, 4, "bad_quotes", "line 2 has text after a closing quote; double the quotes inside a text"
     )
     assert records[1].line == 4
 
@@ -210,16 +210,16 @@ def test_a_quote_that_is_never_closed_stops_the_file(tmp_path: Path) -> None:
     [
         ("", "people.csv: is empty: it has no header; its first line must name the columns"),
         ("\n\r\n\n", "people.csv: is empty: it has no header; its first line must name the columns"),
-        ("a,b,a\n", "people.csv:1: column 'a' stands twice; rename one of them"),
-        ("a, a\n", "people.csv:1: column 'a' stands twice; rename one of them"),
+        ("a,b,a\n", "people.csv:1: column 'a' appears twice; rename one of them"),
+        ("a, a\n", "people.csv:1: column 'a' appears twice; rename one of them"),
         ("a,,b\n", "people.csv:1: column 2 of 3 has no name; name it, or remove the column"),
         ("\na,\n", "people.csv:2: column 2 of 2 has no name; name it, or remove the column"),
         ("ada@example.com,Ada\n", f"people.csv:1: {DATA_FIRST}"),
-        ("_status,_code\n", "people.csv:1: has none but our own columns"),
+        ("_status,_code\n", "people.csv:1: has only columns that clerk-batch itself writes"),
         ('"a\n', "people.csv:1: the header cannot be read as CSV; check its quotes"),
         ('"a"b\n', "people.csv:1: the header cannot be read as CSV; check its quotes"),
         ("x" * (MAX_ROW + 1), "people.csv:1: the header cannot be read as CSV; check its quotes"),
-        ("a\x00,b\n", "people.csv:1: the header holds a NUL; is it UTF-16? encoding: utf-16-le"),
+        ("a\x00,b\n", "people.csv:1: the header contains a NUL byte; is it UTF-16? encoding: utf-16-le"),
     ],
 )
 def test_a_header_that_cannot_be(tmp_path: Path, data: str, message: str) -> None:

@@ -63,17 +63,17 @@ def test_what_is_no_object_is_a_faulty_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "items", "said"),
     [
-        ('{"users": []}', None, "the document is no array of rows; name the array in it"),
+        ('{"users": []}', None, "the document is not an array of rows; name the array in it"),
         ('{"people": 1, "more": {}}', "users", "has no 'users'; there are 'people', 'more'"),
-        ('{"users": {}}', "users", "'users' is no array of rows"),
+        ('{"users": {}}', "users", "'users' is not an array of rows"),
         ("[]", "users", "the object around the rows is missing"),
         ('[{"a": 1}', None, "a comma, or the end of the array, is missing"),
-        ('[{"a": 1},]', None, "a row is missing behind the comma"),
+        ('[{"a": 1},]', None, "a row is missing after the comma"),
         ('[{"a": 1} {"a": 2}]', None, "a comma, or the end of the array, is missing"),
-        ('[{"a": NaN}]', None, "what begins here is not JSON"),
+        ('[{"a": NaN}]', None, "this value is not JSON"),
         ('[{"a": "' + "x" * 1_200_000 + '"}]', None, "larger than 1,048,576 characters"),
-        ("[" * 200_000, None, "what begins here is not JSON"),
-        ("", None, "is no array"),
+        ("[" * 200_000, None, "this value is not JSON"),
+        ("", None, "is not an array"),
         (b'[{"a": "\xff"}]', None, "not UTF-8"),
         (b"\xff\xfe[\x00]\x00", None, "JSON is UTF-8"),
     ],
@@ -97,7 +97,7 @@ def test_a_csv_without_a_header_has_the_columns_that_are_named(tmp_path: Path) -
         with pytest.raises(InputError, match="column 'x'"):
             source.require({"x": "email"})
         source.require({"n.inside": "email"})
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="appears twice"):
         open_rows(CsvSource(csv="u.csv", columns=["a", "a"]), tmp_path)
 
 

@@ -63,7 +63,7 @@ def test_files_outside_of_the_folder_need_leave(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(DATA)
     (folder / "link.csv").symlink_to("../a.csv")
     for path in ("../a.csv", str(tmp_path / "a.csv"), "link.csv", "/dev/zero"):
-        message = f"{path}: leads out of the job file's folder; move the file there, or pass --allow-outside"
+        message = f"{path}: is outside the job file's folder; move the file there, or pass --allow-outside"
         assert refused(path, folder) == message
     assert len(rows(open_rows("../a.csv", folder, allow_outside=True))) == 1
     assert len(rows(open_rows("link.csv", folder, allow_outside=True))) == 1
@@ -122,7 +122,7 @@ def test_standard_input_needs_a_run_and_a_pipe(tmp_path: Path) -> None:
 def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes(DATA)
-    message = "a.csv: was changed while it was being read; start again once nothing writes to it"
+    message = "a.csv: was changed while it was being read; start again when nothing writes to it"
     with open_rows("a.csv", tmp_path) as source:
         first, *_ = source
         reading = iter(source)
@@ -168,7 +168,7 @@ def test_closing_may_be_done_twice_and_reading_go_on_after_it(tmp_path: Path) ->
 
 SAVE = "save it as UTF-8, or name its encoding: source: {csv: ..., encoding: windows-1252}"
 USUAL = "the usual ones are utf-8, utf-16, windows-1252 and iso-8859-1"
-NO_MARK = "has no mark that tells which UTF-16 it is; write encoding: utf-16-le or utf-16-be"
+NO_MARK = "has no byte order mark that says which UTF-16 it is; write encoding: utf-16-le or utf-16-be"
 TEXT = "email,name\nä@b.c,Zoë 😀\n\nx,y\n"
 
 
@@ -225,18 +225,21 @@ def test_encodings(tmp_path: Path, data: bytes, encoding: str | None) -> None:
         (
             b"\xef\xbb\xbfa\n",
             "latin-1",
-            "a.csv:1: begins with the mark of utf-8, and encoding says latin-1; remove encoding: from the job file",
+            (
+                "a.csv:1: begins with the byte order mark of utf-8, but encoding says latin-1; "
+                "remove encoding: from the job file"
+            ),
         ),
-        (b"a\n", "utf-7", "a.csv: 'utf-7' is no encoding that can be read; did you mean utf-8?"),
+        (b"a\n", "utf-7", "a.csv: 'utf-7' is not an encoding that can be read; did you mean utf-8?"),
         (
             b"a\n",
             "rot13",
-            f"a.csv: 'rot13' is no encoding that can be read; {USUAL}",
+            f"a.csv: 'rot13' is not an encoding that can be read; {USUAL}",
         ),
         (b"PK\x03\x04...", None, "a.csv: is a spreadsheet or a zip archive, not text; save it as CSV in UTF-8"),
         (gzip.compress(b"a\n", mtime=0), None, "a.csv: is compressed, not text; save it as CSV in UTF-8"),
         ("a\n".encode("utf-32"), None, "a.csv: is in UTF-32, not text; save it as CSV in UTF-8"),
-        ("a\n".encode("utf-16-le"), None, "a.csv:1: the header holds a NUL; is it UTF-16? encoding: utf-16-le"),
+        ("a\n".encode("utf-16-le"), None, "a.csv:1: the header contains a NUL byte; is it UTF-16? encoding: utf-16-le"),
     ],
 )
 def test_bytes_that_are_not_in_the_encoding(tmp_path: Path, data: bytes, encoding: str | None, message: str) -> None:

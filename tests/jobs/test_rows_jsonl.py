@@ -42,8 +42,8 @@ def test_big_numbers_keep_their_digits(tmp_path: Path) -> None:
         ('{"a": NaN}', "invalid_json", "line 2 is not one JSON value"),
         ('{"a": "\\ud800"}', "invalid_json", "line 2 is not one JSON value"),
         ("[" * 100_000, "invalid_json", "line 2 is not one JSON value"),
-        ("[1]", "not_an_object", "line 2 is JSON, but no object"),
-        ("5", "not_an_object", "line 2 is JSON, but no object"),
+        ("[1]", "not_an_object", "line 2 is JSON but not an object"),
+        ("5", "not_an_object", "line 2 is JSON but not an object"),
         ('{"a": "' + "x" * MAX_ROW + '"}', "row_too_large", "line 2 is larger than 1,048,576 bytes"),
     ],
 )

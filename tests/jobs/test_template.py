@@ -81,8 +81,8 @@ def test_each_rendering_is_a_new_value() -> None:
             "column 'a' is empty; write {a:int?} to leave empty values out",
         ),
         ("{a:int}", {"a": "twelve"}, "cast_failed", "column 'a' is not a whole number"),
-        ("{a}", {"a": 2**64}, "value_too_large", "column 'a' is a number beyond 64 bits; write it as text"),
-        ("{a} b", {"a": [2**64]}, "value_too_large", "column 'a' is a number beyond 64 bits; write it as text"),
+        ("{a}", {"a": 2**64}, "value_too_large", "column 'a' is too large for a 64-bit number; write it as text"),
+        ("{a} b", {"a": [2**64]}, "value_too_large", "column 'a' is too large for a 64-bit number; write it as text"),
     ],
 )
 def test_a_row_that_does_not_fit_is_named_without_its_content(
@@ -129,11 +129,11 @@ def test_the_type_is_known_where_it_does_not_depend_on_the_row(text: str, produc
         ("x {}", 3, "a placeholder without a column; name a column of the source, {email}"),
         ("{:int}", 1, "a placeholder without a column; name a column of the source, {email}"),
         ("{?}", 1, "a placeholder without a column; name a column of the source, {email}"),
-        ("a {seats:integer}", 9, "'integer' is no cast; did you mean int?"),
+        ("a {seats:integer}", 9, "'integer' is not a cast; did you mean int?"),
         (
             "{a:xyz}",
             3,
-            f"'xyz' is no cast; casts are {', '.join(CASTS)}; a column with a colon in its name needs one",
+            f"'xyz' is not a cast; casts are {', '.join(CASTS)}; a column with a colon in its name needs one",
         ),
         ("{seats?:int}", 6, "the question mark comes last; write {seats:int?}"),
         ("{a{b}}", 0, "a brace that is never closed; write {{ for a plain brace"),
@@ -148,7 +148,7 @@ def test_a_text_that_is_no_template_is_refused_with_its_place(text: str, offset:
 
 
 def test_keys_are_fixed() -> None:
-    with pytest.raises(TemplateError, match="a key cannot be a template; templates belong into values"):
+    with pytest.raises(TemplateError, match="a key cannot be a template; use templates in values only"):
         compile_value({"{a}": 1})
 
 

@@ -41,7 +41,7 @@ def test_what_may_fit_is_accepted(expectation: Expectation, written: Json) -> No
             boolean(),
             "{x:int}",
             (
-                "must be true or false, and this is always of another type",
+                "must be true or false, but this is always of another type",
                 "write one template with a cast, {column:bool}",
             ),
         ),
@@ -49,7 +49,7 @@ def test_what_may_fit_is_accepted(expectation: Expectation, written: Json) -> No
             integer(1, 5),
             "{x} days",
             (
-                "must be a whole number from 1 to 5, and this is always of another type",
+                "must be a whole number from 1 to 5, but this is always of another type",
                 "write one template with a cast, {column:int}",
             ),
         ),
@@ -57,7 +57,7 @@ def test_what_may_fit_is_accepted(expectation: Expectation, written: Json) -> No
         (integer(1, 365), True, ("must be a whole number from 1 to 365", "")),
         (text(), 5, ("must be a text", "write it in quotes")),
         (text(), "", ("must be a text", "")),
-        (text(), {"a": 1}, ("must be a text, and this is always of another type", "")),
+        (text(), {"a": 1}, ("must be a text, but this is always of another type", "")),
         (text(required=True), "{x?}", ("cannot be left out", "drop the question mark")),
         (one_of("skip", "fail"), "skipp", ("must be one of skip, fail", "did you mean skip?")),
     ],

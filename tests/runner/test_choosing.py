@@ -214,7 +214,7 @@ def test_a_named_run_that_differs(state: StateFolder) -> None:
     first = at(chosen(state, wanted()).folder, "interrupted")
     with pytest.raises(UsageError, match="the input changed"):
         choose_named(state, first, wanted(fingerprint="input 2"), accept_changes=False)
-    with pytest.raises(UsageError, match="another instance"):
+    with pytest.raises(UsageError, match="a different instance"):
         choose_named(state, first, wanted(instance="ins_2"), accept_changes=True)
     choice = choose_named(state, first, wanted(fingerprint="input 2"), accept_changes=True)
     assert choice.action == "change"

@@ -343,7 +343,7 @@ def test_the_deadline_covers_the_whole_attempt() -> None:
             return await client.attempt(READ)
 
     found = asyncio.run(scenario())
-    assert found == Lost("no whole answer in time")
+    assert found == Lost("no complete answer in time")
 
 
 def test_a_redirect_is_not_followed_and_the_token_goes_nowhere_else() -> None:

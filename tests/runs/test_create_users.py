@@ -159,7 +159,7 @@ def test_a_mapping_that_is_not_ours_is_left_alone(start: Any) -> None:
     assert call(workplace, "--force").code == 0
     assert mapping(workplace).keys() == {"a1"}
     workplace.write("job.yaml", JOB.replace("ids.csv", "../ids.csv"))
-    assert "leads out of the job file's folder" in workplace.run("plan", "job.yaml").err
+    assert "is outside the job file's folder" in workplace.run("plan", "job.yaml").err
 
 
 def test_existing_users_are_changed_where_they_differ_and_an_undo_puts_all_back(start: Any) -> None:
@@ -180,7 +180,7 @@ def test_existing_users_are_changed_where_they_differ_and_an_undo_puts_all_back(
         header=HEADER + ",totp",
     )
     planned = workplace.run("plan", "job.yaml").out
-    assert "2 exist and are changed" in planned
+    assert "2 exist and are updated" in planned
     assert "of existing users these are not changed: email_address, totp_secret" in planned
     ended = call(workplace)
     assert codes(ended) == ["updated", "updated", "unchanged", "", ""], ended.out

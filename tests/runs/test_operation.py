@@ -145,7 +145,7 @@ def test_other_operations_and_rows_that_contradict_each_other(start: Any) -> Non
     ended = call(workplace)
     assert items(ended) == {"total": 4, "done": 1, "failed": 3}
     assert codes(ended) == ["", "conflicting_rows", "conflicting_rows", "resource_not_found"]
-    assert "line 4 names the same one with other values" in (workplace.only_run() / "failed.csv").read_text()
+    assert "line 4 has the same key with other values" in (workplace.only_run() / "failed.csv").read_text()
     assert effects(clerk, "UpdateUser") == {ids[0]: 1}
 
 
@@ -156,7 +156,7 @@ def test_other_operations_and_rows_that_contradict_each_other(start: Any) -> Non
         (("DeleteUser", "GetUser"), "use kind: export"),
         (('{user_id: "{user_id}"}', '{usr_id: "{user_id}"}'), "did you mean user_id?"),
         (('{user_id: "{user_id}"}', '{user_id: "user_1"}'), "names no column"),
-        (("path:", "body: {a: 1}\npath:"), "is nothing that DeleteUser takes"),
+        (("path:", "body: {a: 1}\npath:"), "does not apply to DeleteUser"),
         (("DeleteUser", "CreateOrganization"), "body: is missing"),
         (("DeleteUser", "DELETE /users/{user_id}/nowhere"), "operation"),
     ],
@@ -329,6 +329,6 @@ def test_a_backup_of_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     workplace.write("job.yaml", job + 'path: {sign_in_token_id: "{id}"}\nbackup: ../x.csv\n')
     ended = workplace.run("run", "job.yaml", "--json")
     assert ended.code == 2
-    assert "leads out of the job file" in ended.json["error"]["message"]
+    assert "is outside the job file" in ended.json["error"]["message"]
     ended = workplace.run("run", "job.yaml", "--json", "--set", "backup=x.jsonl")
-    assert "Clerk has no read for what RevokeSignInToken is about" in ended.json["error"]["message"]
+    assert "Clerk has no operation that reads what RevokeSignInToken changes" in ended.json["error"]["message"]

@@ -228,7 +228,7 @@ def _check_array(schema: Schema, value: Sequence[Json], name: str, place: str) -
     if schema.max_items is not None and len(value) > schema.max_items:
         yield Finding(place, name, "bound", f"takes at most {schema.max_items} items, has {len(value)}")
     if schema.unique_items and any(item in value[:place_] for place_, item in enumerate(value)):
-        yield Finding(place, name, "value", "names an item twice")
+        yield Finding(place, name, "value", "contains an item twice")
     if schema.items is not None:
         for number, item in enumerate(value):
             yield from check_value(schema.items, item, f"{name}[{number}]", place)

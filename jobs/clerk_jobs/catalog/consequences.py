@@ -115,7 +115,7 @@ DESTROYS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "DeleteTOTP": (
         "the user's authenticator app registrations",
-        "that second factor, until the user sets it up anew",
+        "that second factor, until the user sets it up again",
     ),
     "DeleteUser": (
         "the user's record",

@@ -95,10 +95,10 @@ def unpack_facts(packed: bytes, where: str) -> Facts:
     try:
         content = json.loads(zlib.decompress(packed))
         if content["format"] != FORMAT:
-            raise FactsError(f"{where} has format {content['format']}, this version reads {FORMAT}: make it anew")
+            raise FactsError(f"{where} has format {content['format']}, this version reads {FORMAT}: build it again")
         return Facts(content["versions"], *(content[name] for name in _LISTS))
     except (zlib.error, ValueError, KeyError, TypeError) as error:
-        raise FactsError(f"{where} is damaged: make it anew, or install the package again") from error
+        raise FactsError(f"{where} is damaged: install clerk-batch again") from error
 
 
 @cache

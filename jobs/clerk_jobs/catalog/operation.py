@@ -104,7 +104,7 @@ class Operation:
         parameters: path and query parameters, in the document's order.
         responses: sorted by status.
         safety: what may be done when its answer is lost.
-        list_shape: where the answer's rows are; None for an operation that is no list.
+        list_shape: where the answer's rows are; None for an operation that is not a list.
         page_maximum: the greatest ``limit``; None where there is no such parameter.
         phrase: what it does, in one line of our own.
         sdk: resource and method in Clerk's generated SDKs (``users.list``).

@@ -178,14 +178,14 @@ def _check_path(operation: Operation, values: Mapping[str, str], *, strict: bool
         elif value in (".", "..") or re.search(r"[\x00-\x1f\x7f]", value):
             yield Finding("path", parameter.name, "value", "is not an id")
         elif re.fullmatch(r"\{.*\}|:\w+|<.*>", value):
-            yield Finding("path", parameter.name, "missing", "is a placeholder, put the real value in its place")
+            yield Finding("path", parameter.name, "missing", "is a placeholder: put the real value there")
         elif strict:
             yield from check_value(parameter.schema, value, parameter.name, "path")
     known = [parameter.name for parameter in operation.path_parameters]
     for name in values:
         if name not in known:
             hint = f"known: {', '.join(known)}" if known else "this path has none"
-            yield Finding("path", name, "unknown", "is no parameter of the path", hint)
+            yield Finding("path", name, "unknown", "is not a parameter of this path", hint)
 
 
 def _check_query(operation: Operation, query: Sequence[tuple[str, str]]) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ def _check_parameter(parameter: Parameter, values: Sequence[str]) -> Iterator[Fi
         yield from check_value(schema, meant, parameter.name, "query")
         return
     if len(values) > 1:
-        yield Finding("query", parameter.name, "type", "takes one value, and is given more than once")
+        yield Finding("query", parameter.name, "type", "takes one value but is given more than once")
     for value in values:
         yield from check_value(schema, parse_text(schema, value), parameter.name, "query")
 

@@ -49,14 +49,14 @@ def _check_users(operation: Operation, query: Mapping[str, Sequence[str]]) -> It
     order = next(iter(query.get("order_by", ())), "-created_at")
     field = order.lstrip("+-")
     if field not in USER_ORDERS or len(order) > len(field) + 1:
-        wanted = f"one of {', '.join(USER_ORDERS)}, with + (upward) or - (downward) before it"
+        wanted = f"one of {', '.join(USER_ORDERS)}, with + (ascending) or - (descending) before it"
         yield Finding("query", "order_by", "rule", f"must be {wanted}")
     if "starting_after" not in query:
         return
     if "offset" in query:
-        yield Finding("query", "offset", "rule", "cannot stand beside starting_after", "leave out one of them")
+        yield Finding("query", "offset", "rule", "cannot be used with starting_after", "leave out one of them")
     if field != "created_at":
-        yield Finding("query", "order_by", "rule", "must be +created_at or -created_at beside starting_after")
+        yield Finding("query", "order_by", "rule", "must be +created_at or -created_at with starting_after")
 
 
 def _check_role(operation: Operation, role: Json, place: str, name: str) -> Iterator[Finding]:
@@ -64,4 +64,4 @@ def _check_role(operation: Operation, role: Json, place: str, name: str) -> Iter
         return
     plain = role.lower().replace("basic_", "")
     hint = f"did you mean org:{plain}?" if plain in ("admin", "member") else "roles look like org:member"
-    yield Finding(place, name, "rule", "is not the key of a role, which begins with org:", hint)
+    yield Finding(place, name, "rule", "is not a role key, which begins with org:", hint)

@@ -20,14 +20,14 @@ def check_sendable(path: Iterable[tuple[str, str]], query: Iterable[tuple[str, s
     for place, pairs in (("path", path), ("query", query)):
         for name, text in pairs:
             if not _is_text(name + text):
-                yield Finding(place, name if _is_text(name) else "", "value", "is not text in UTF-8")
+                yield Finding(place, name if _is_text(name) else "", "value", "is not UTF-8 text")
     # Level by level, not by recursion: a body may be nested deeper than Python is.
     level: list[Json] = [body]
     for _ in range(_DEEPEST):
         if any(isinstance(value, str) and not _is_text(value) for value in level):
-            yield Finding("body", "", "value", "holds what is not text in UTF-8")
+            yield Finding("body", "", "value", "contains text that is not UTF-8")
         if not all(map(_is_number_of_json, level)):
-            yield Finding("body", "", "value", "holds a number that is too large, or none")
+            yield Finding("body", "", "value", "contains a number that is too large, or NaN")
         level = [one for value in level for one in _inside(value)]
         if not level:
             return

@@ -95,7 +95,7 @@ def write(seq: int, user_id: str, profile: Mapping[str, Any], metadata: Mapping[
     for call in calls:
         reply: Reply = yield call
         if reply.status == 404:
-            return Outcome(seq, State.FAILED, "not_found", "Clerk has this user no more", resource_id=user_id)
+            return Outcome(seq, State.FAILED, "not_found", "Clerk no longer has this user", resource_id=user_id)
         if not reply.ok:
             return refusal_of(seq, reply)
     return None

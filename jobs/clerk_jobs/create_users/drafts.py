@@ -170,7 +170,7 @@ def _check(payload: Mapping[str, Any]) -> None:
     for address in payload.get("email_address", ()):
         check_address(address)
     if any(PHONE.fullmatch(number) is None for number in payload.get("phone_number", ())):
-        said = "this is no phone number in E.164: + and digits alone, +12025550123"
+        said = "this is not an E.164 phone number: + and digits only, such as +12025550123"
         raise RowProblem("invalid_phone_number", said, "phone_number")
     if "password_digest" in payload:
         problem = digest_problem(payload["password_hasher"], payload["password_digest"])

@@ -30,16 +30,16 @@ def rfc3339(value: Json) -> str:
         ('2024-01-02T03:04:05.000Z', '2024-01-02T03:04:05.000Z')
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise MomentError("is no time: write ISO 8601, or unix milliseconds")
+        raise MomentError("is not a time: write ISO 8601 or unix milliseconds")
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
     if text.isascii() and text.isdigit():
         return _of_milliseconds(int(text))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise MomentError("is no time: write ISO 8601, or unix milliseconds") from None
+        raise MomentError("is not a time: write ISO 8601 or unix milliseconds") from None
     if moment.tzinfo is None:
-        raise MomentError("has no time zone: an instant needs one; add Z for UTC")
+        raise MomentError("has no time zone; add Z for UTC")
     try:
         return _written(moment.astimezone(UTC))
     except OverflowError:

@@ -44,7 +44,7 @@ def find(payloads: Sequence[Mapping[str, Any]], *, everything: bool = False) -> 
         everything: ask for every key, and not only for those that settle it.
 
     Raises:
-        ReadRefused: an answer that is no list of users.
+        ReadRefused: an answer that is not a list of users.
     """
     wanted = [_asked(payload, everything=everything) for payload in payloads]
     found = [Found() for _ in payloads]
@@ -67,7 +67,7 @@ def users_by(kind: str, values: Sequence[str]) -> Talk[dict[str, list[User] | Re
     """Users by one kind of identifier (or ``user_id``), 100 in a request; a refusal of one value stands for it.
 
     Raises:
-        ReadRefused: an answer that is no list of users.
+        ReadRefused: an answer that is not a list of users.
     """
     found: dict[str, list[User] | Reply] = {same_key(kind, value): [] for value in values}
     sent = {f"+{value}" if kind in SIGNED and value.startswith(("+", "-")) else value: value for value in values}

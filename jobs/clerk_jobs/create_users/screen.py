@@ -40,7 +40,7 @@ class Screening:
         """Judge up to 100 rows.
 
         Raises:
-            ReadRefused: an answer that is no list of users.
+            ReadRefused: an answer that is not a list of users.
         """
         found = yield from find([item.payload for item in items])
         return [self._judged(item, one) for item, one in zip(items, found, strict=True)]
@@ -78,7 +78,7 @@ def conflict(seq: int, payload: Mapping[str, Any], found: Found) -> Outcome | No
     (user,) = found.users.values()
     theirs, ours = user.get("external_id"), payload.get("external_id")
     if theirs and ours and theirs != ours:
-        said = f"user {user['id']} has this address or number, and another external_id"
+        said = f"user {user['id']} has this address or number, but another external_id"
         return Outcome(seq, State.FAILED, "other_external_id", said)
     return None
 
@@ -87,8 +87,8 @@ def existing_outcome(seq: int, user: User, on_existing: str) -> Outcome:
     """What becomes of a row whose user exists and is not changed."""
     user_id = str(user["id"])
     if on_existing == "skip":
-        return Outcome(seq, State.SKIPPED, "already_exists", "this user exists already", resource_id=user_id)
+        return Outcome(seq, State.SKIPPED, "already_exists", "this user already exists", resource_id=user_id)
     if on_existing == "update":
-        said = "somebody created this user meanwhile: clerk-batch retry RUN changes it"
+        said = "this user was created in the meantime: clerk-batch retry RUN updates it"
         return Outcome(seq, State.FAILED, "exists_meanwhile", said)
-    return Outcome(seq, State.FAILED, "already_exists", "this user exists already, and on_existing is fail")
+    return Outcome(seq, State.FAILED, "already_exists", "this user already exists, and on_existing is fail")

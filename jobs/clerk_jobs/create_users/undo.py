@@ -54,7 +54,7 @@ class UndoCreatesDrafting:
         """
         user_id, does, changes = values.get("id"), values.get("does"), values.get("changes", [])
         if not isinstance(user_id, str) or does not in (DELETE, RESTORE) or not isinstance(changes, list):
-            raise RowProblem("not_ours", "this is no line that an undo wrote")
+            raise RowProblem("not_ours", "this line was not written by an undo")
         return str(does), {"id": user_id, "changes": changes}
 
     def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
@@ -130,14 +130,14 @@ class UndoCreatesWork:
         if not known:
             if item.group == DELETE:
                 return _absent(item)
-            return Outcome(item.seq, State.FAILED, "not_found", "Clerk has this user no more")
+            return Outcome(item.seq, State.FAILED, "not_found", "Clerk no longer has this user")
         (user, *_) = known
         pending = Outcome(item.seq, State.PENDING, resource_id=item.payload["id"])
         if item.group == RESTORE:
             judged = self._judge(item, user)
             return pending if judged.patch else judged.outcome(item.seq, State.SKIPPED, item.payload["id"])
         if user.get("last_sign_in_at") is not None and not self._force:
-            said = "has signed in since the run created them, and is left alone; --force deletes them too"
+            said = "this user has signed in since, and is left alone; --force deletes it too"
             return Outcome(item.seq, State.FAILED, "conflict", said, resource_id=item.payload["id"])
         return pending
 
@@ -151,7 +151,7 @@ class UndoCreatesWork:
             return Outcome(item.seq, State.DONE, resource_id=item.payload["id"])
         left = self._judge(item, known[0])
         if left.patch:
-            said = "Clerk took the old values and shows others: look at this user, and set by hand what is wrong"
+            said = "Clerk accepted the old values but shows others: look at this user, and correct it by hand"
             return Outcome(item.seq, State.FAILED, "not_restorable", said, resource_id=item.payload["id"])
         return left.outcome(item.seq, State.DONE, item.payload["id"])
 
@@ -162,6 +162,4 @@ class UndoCreatesWork:
 
 
 def _absent(item: Item) -> Outcome:
-    return Outcome(
-        item.seq, State.DONE, "already_absent", "they were not there any more", resource_id=item.payload["id"]
-    )
+    return Outcome(item.seq, State.DONE, "already_absent", "the user was already gone", resource_id=item.payload["id"])

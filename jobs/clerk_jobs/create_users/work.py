@@ -20,7 +20,9 @@ __all__ = ["CreateWork"]
 LOOKS: Final = 2
 EXISTS: Final = "form_identifier_exists"
 """Clerk's code for an identifier that somebody has. Source: Clerk's error codes."""
-UNKNOWN: Final = "nothing that Clerk can be asked by identifies it: look for it, then decide with --on-unresolved"
+UNKNOWN: Final = (
+    "the row has nothing by which Clerk could find it: look for it yourself, then decide with --on-unresolved"
+)
 
 
 class CreateWork:
@@ -95,10 +97,10 @@ class CreateWork:
         if isinstance(found, Reply):
             return refusal_of(item.seq, found)
         if not found:
-            return Outcome(item.seq, State.FAILED, "not_found", "Clerk has this user no more", resource_id=user_id)
+            return Outcome(item.seq, State.FAILED, "not_found", "Clerk no longer has this user", resource_id=user_id)
         differs = difference(self._job, item.payload, found[0])
         failed = yield from write(item.seq, user_id, differs.profile, differs.metadata)
-        return failed or Outcome(item.seq, State.DONE, "updated", "an existing user was changed", resource_id=user_id)
+        return failed or Outcome(item.seq, State.DONE, "updated", "an existing user was updated", resource_id=user_id)
 
     def _doubtful(self, item: Item, found: Found) -> Outcome | None:
         """What reading says of a lost call; None where it finds nobody."""
@@ -115,7 +117,7 @@ class CreateWork:
         ours = [user for user in found.users.values() if is_same_person(item.payload, user)]
         if len(ours) != 1:
             return None
-        said = "the answer was lost, and Clerk had created the user"
+        said = "the answer was lost, but Clerk had created the user"
         return Outcome(item.seq, State.DONE, "reconciled", said, resource_id=str(ours[0]["id"]))
 
     def _existing(self, seq: int, payload: Mapping[str, Any], found: Found) -> Outcome:

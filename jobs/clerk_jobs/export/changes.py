@@ -71,7 +71,7 @@ def merged(former: Iterable[bytes], changes: Iterable[bytes]) -> Iterator[bytes]
     for line in former:
         key = _key(line)
         if key <= last:
-            raise ValueError("the former snapshot is not in the order of its rows")
+            raise ValueError("the previous snapshot is not sorted as an export writes it")
         last = key
         while change is not None and change_key is not None and change_key < key:
             yield change

@@ -103,7 +103,7 @@ def type_of(schema: Schema) -> ColumnType:
 
 
 def documented_type(operation: Operation, path: str) -> ColumnType | None:
-    """The type of what a path leads to; None where its first step is no documented field of the rows."""
+    """The type of what a path leads to; None where its first step is not a documented field of the rows."""
     schema = _row_schema(operation)
     if path == WHOLE_ROW:
         return "json"

@@ -16,7 +16,11 @@ from clerk_jobs.export.slices import Slice
 __all__ = ["GUESSES", "LEAST_PAGES", "Sharing"]
 
 LEAST_PAGES = 2
-"""Pages that a slice must have left, beside the one on its way, before a part is taken from it."""
+"""Pages that a slice must have left, beside the one on its way, before half of them is taken from it."""
+LEAST_SHARED = 0.85
+"""Pages, that one included, from which on its rest is taken: at the end a page more costs less than a round more."""
+SURELY_FITS = 0.8
+"""Part of a page that a density of 500 rows is trusted to fill and not to overflow: it errs by a tenth at most."""
 GUESSES = 8
 """One in so many open slices may be a guess: a part of which nobody knows whether there is anything in it."""
 
@@ -70,7 +74,8 @@ class Sharing:
     def take_part(self) -> tuple[Slice, Slice] | None:
         """Cut a part off the slice with the most rows left; None where no slice has enough.
 
-        Returns the giver and the part. The giver keeps the page that it is waiting for and half of what comes after it.
+        Returns the giver and the part. The giver keeps the page that it is waiting for, and half of what comes after
+        it where that is much.
         """
         opened = self.open()
         if not opened:
@@ -82,6 +87,8 @@ class Sharing:
         most, giver = max((each * scale, place) for place, each in enumerate(rows))
         if most >= (LEAST_PAGES + 1) * self.page_size:
             return self._give(opened[giver], most)
+        if most >= LEAST_SHARED * self.page_size:
+            return self._give_rest(opened[giver], most)
         return self._guess(opened, left - sum(rows)) if self.total is not None else None
 
     def _give(self, giver: Slice, rows: float) -> tuple[Slice, Slice] | None:
@@ -89,6 +96,12 @@ class Sharing:
         span_ms = giver.high_ms - giver.position_ms
         per_ms = max(giver.per_ms or 0.0, rows / span_ms)
         kept = self.page_size + (rows - self.page_size) / 2
+        return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
+
+    def _give_rest(self, giver: Slice, rows: float) -> tuple[Slice, Slice] | None:
+        """Cut so that the giver's page is its last, and the rest is asked for meanwhile instead of afterwards."""
+        per_ms = max(giver.per_ms or 0.0, rows / (giver.high_ms - giver.position_ms))
+        kept = min(self.page_size, rows) * SURELY_FITS
         return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
 
     def _guess(self, opened: list[Slice], unseen: float) -> tuple[Slice, Slice] | None:

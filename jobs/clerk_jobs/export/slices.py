@@ -97,7 +97,7 @@ class Slice:
         """The parameters of the next page of ``limit`` rows, beside what the job asks for."""
         assert self.state == "open"
         assert limit >= LEAST_LIMIT
-        if self.cursor is not None and limit != self.asked:
+        if self.cursor is not None and (limit != self.asked or self._is_near_end(limit)):
             self._begin()
         self.asked = limit
         place = (("starting_after", self.cursor),) if self.cursor is not None else ()
@@ -169,6 +169,11 @@ class Slice:
         self.high_ms = from_ms
         return given
 
+    def _is_near_end(self, limit: int) -> bool:
+        """Whether the next page is believed to be the last: asked for by time, a short page needs no proof."""
+        few = len(self.seen) <= OVERLAP and self.position_ms > self.after_ms + 1
+        return few and self.believed(limit) < limit
+
     def _begin(self) -> None:
         """Ask by time from the position on."""
         self.after_ms, self.before_ms = self.position_ms - 1, self.high_ms
@@ -234,6 +239,6 @@ class Slice:
 
     def _use_cursor(self, cursor: str, cursor_ms: int) -> None:
         if cursor in self._used:
-            raise DisorderError("pages of users go round in a circle: a cursor came back")
+            raise DisorderError("pages of users repeat: the same cursor came back")
         self._used.add(cursor)
         self.cursor, self.cursor_ms = cursor, cursor_ms

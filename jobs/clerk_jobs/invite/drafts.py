@@ -144,7 +144,7 @@ def _domain_problem(domain: str) -> str | None:
 def _without(address: str, message: str) -> str:
     """The library's sentence, unless it quotes from the address."""
     quoted = any(part and len(part) > 1 and part in message for part in address.split("@"))
-    return "this is no e-mail address" if quoted else message
+    return "this is not an e-mail address" if quoted else message
 
 
 def _check_role(payload: Mapping[str, Any]) -> None:

@@ -29,13 +29,13 @@ BULK_SIZE = 10
 """Most invitations in one bulk call. Source: Clerk's OpenAPI document 2026-05-12, CreateBulkInvitations, maxItems."""
 
 EXISTING_CODES = {
-    "duplicate_record": ("already_invited", "this address has a pending invitation already"),
+    "duplicate_record": ("already_invited", "this address already has a pending invitation"),
     "organization_invitation_not_unique": (
         "already_invited",
-        "this address has a pending invitation already",
+        "this address already has a pending invitation",
     ),
-    "form_identifier_exists": ("already_a_user", "this address belongs to a user already"),
-    "already_a_member_in_organization": ("already_a_member", "this address belongs to a member already"),
+    "form_identifier_exists": ("already_a_user", "this address already belongs to a user"),
+    "already_a_member_in_organization": ("already_a_member", "this address already belongs to a member"),
 }
 """Refusals that mean "not needed": Clerk's error code, then our word and sentence for it."""
 

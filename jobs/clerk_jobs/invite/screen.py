@@ -90,7 +90,7 @@ class Screening:
         if self._on_existing == "reinvite":
             return Outcome(seq, State.PENDING, revoke=seen.invitation_id)
         return existing_outcome(
-            seq, "already_invited", "this address has a pending invitation already", self._on_existing
+            seq, "already_invited", "this address already has a pending invitation", self._on_existing
         )
 
     def count_call(self, group: str) -> Call:
@@ -123,7 +123,7 @@ class Screening:
 
     def _existing(self, seq: int, what: str) -> Outcome:
         return existing_outcome(
-            seq, f"already_a_{what}", f"this address belongs to a {what} already", self._on_existing
+            seq, f"already_a_{what}", f"this address already belongs to a {what}", self._on_existing
         )
 
 

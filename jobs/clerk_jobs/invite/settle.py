@@ -128,7 +128,7 @@ ABSENT = Finding(Verdict.ABSENT)
 
 
 def _made(item: Item, finding: Finding) -> Outcome:
-    said = "the answer was lost, and Clerk had made the invitation"
+    said = "the answer was lost, but Clerk had created the invitation"
     return Outcome(item.seq, State.DONE, "reconciled", said, resource_id=finding.invitation_id)
 
 

@@ -103,7 +103,7 @@ def _object(name: str) -> Meta:
         if isinstance(node, MapNode | Broken) or template is UNREAD:
             return template
         if not isinstance(template, Placeholder):
-            hint = f'write a map, or one template that brings an object: {name}: "{{column:json?}}"'
+            hint = f'write a map, or one template that yields an object: {name}: "{{column:json?}}"'
             return reading.fault(node.place, path, "must be a map of keys and values", hint)
         return ObjectTemplate(template, name)
 
@@ -120,7 +120,7 @@ def mapping_file() -> Meta:
         for name, (key, _) in node.entries.items():
             if name not in ("file", "old_id"):
                 hint = did_you_mean(name, ("file", "old_id"))
-                return reading.fault(key.place, key_path(path, name), "is no key here", hint)
+                return reading.fault(key.place, key_path(path, name), "is not a key here", hint)
         if "file" not in node.entries:
             return reading.fault(node.place, key_path(path, "file"), "is missing", "the file that is written")
         file = _file(node.entries["file"][1], key_path(path, "file"), reading)

@@ -31,7 +31,7 @@ def _somebody_is_named(
     given = (external_id, email_address, phone_number, username, web3_wallet)
     if not any(each is not None and each.columns for each in given):
         hint = 'add email_address: "{email}"; with external_id: "{id}" a lost answer is looked up exactly'
-        yield Complaint("email_address", "is missing: no field tells the users of two rows apart", hint, at="source")
+        yield Complaint("email_address", "is missing, and no other field identifies a user", hint, at="source")
 
 
 def _digest_and_hasher(
@@ -40,12 +40,12 @@ def _digest_and_hasher(
     if password_digest is not None and password_hasher is None:
         hint = "add password_hasher: bcrypt"
         yield Complaint(
-            "password_hasher", "is missing: Clerk must know what made the digest", hint, at="password_digest"
+            "password_hasher", "is missing: Clerk must know how the digest was made", hint, at="password_digest"
         )
     if password_hasher is not None and password_digest is None:
-        yield Complaint("password_hasher", "is only for password_digest", "add it, or remove password_hasher")
+        yield Complaint("password_hasher", "is only used with password_digest", "add it, or remove password_hasher")
     if password is not None and password_digest is not None:
-        yield Complaint("password", "and password_digest say the same thing twice", "remove one of them")
+        yield Complaint("password", "and password_digest cannot both be given", "remove one of them")
 
 
 def _states_fit(values: Template | None, states: Template | None, name: str) -> Iterator[Complaint]:
@@ -74,7 +74,7 @@ def _states_of_numbers(
 def _old_id_is_known(mapping: Mapping | None, external_id: Template | None) -> Iterator[Complaint]:
     if mapping is not None and mapping.old_id is None and external_id is None:
         hint = 'add external_id, or write mapping: {file: ids.csv, old_id: "{id}"}'
-        yield Complaint("mapping", "has no old id: there is no external_id", hint)
+        yield Complaint("mapping", "has no old id, because there is no external_id", hint)
 
 
 def _passwords_are_given(
@@ -94,7 +94,7 @@ def _version_has_them(**fields: Any) -> Iterator[Complaint]:
     for name, value in fields.items():
         if value is not None and name not in known:
             yield Complaint(
-                name, f"is no field of a user in version {version}", "remove it, or use a newer api_version"
+                name, f"is not a field of a user in version {version}", "remove it, or use a newer api_version"
             )
 
 

@@ -45,9 +45,9 @@ def _format_is_known(output: str, chosen_format: Format | None) -> Iterator[Comp
     found = chosen_format or format_of(output)
     if found is None:
         ends = ", ".join(f".{end}" for end in ENDINGS)
-        yield Complaint("output", f"must end with one of {ends}", "or say it: format: jsonl")
+        yield Complaint("output", f"must end with one of {ends}", "or name it: format: jsonl")
     elif not Form(found).streams and (output == STDOUT or packing_of(output)):
-        reason = "cannot be piped" if output == STDOUT else "is compressed in itself"
+        reason = "cannot be piped" if output == STDOUT else "is already compressed"
         yield Complaint("output", f"{found} {reason}", "use jsonl or csv, or a file of its own name")
 
 
@@ -63,16 +63,16 @@ def _columns_fit(
     if operation is None or wanted is None:
         return
     if (chosen_format or format_of(output)) == "jsonl":
-        yield Complaint("columns", "is for tables; JSON Lines has every field", "remove it, or use .csv")
+        yield Complaint("columns", "is only for tables: JSON Lines has every field", "remove it, or use .csv")
     for name, many in Counter(column.name.lower() for column in wanted).items():
         if many > 1:
-            yield Complaint("columns", f"the name {shown(name)} is there more than once", "write name: path")
+            yield Complaint("columns", f"the name {shown(name)} is used more than once", "write name: path")
     for column in wanted:
         if column.type is None and documented_type(operation, column.path) is None:
             first = column.path.partition(".")[0]
             hint = did_you_mean(first, documented_fields(operation))
-            hint = hint or "a field that is not documented needs a type: {path: …, type: any}"
-            yield Complaint("columns", f"{shown(first)} is no documented field of {listing}", hint)
+            hint = hint or "an undocumented field needs a type: {path: …, type: any}"
+            yield Complaint("columns", f"{shown(first)} is not a documented field of {listing}", hint)
 
 
 def _increments_are_whole(
@@ -86,9 +86,11 @@ def _increments_are_whole(
     if incremental is None:
         return
     if listing not in ("users", "GetUserList") or for_each is not None:
-        yield Complaint("incremental", "is for users alone: no other list can be ordered by updated_at")
+        yield Complaint("incremental", "is only for users: no other list can be ordered by updated_at")
     if where:
-        yield Complaint("incremental", "knows no filters: who does not fit them any more would stay", "remove where:")
+        yield Complaint(
+            "incremental", "cannot have filters: users who no longer match would stay in the file", "remove where:"
+        )
     if incremental == "snapshot" and ((chosen_format or format_of(output)) != "jsonl" or output == STDOUT):
         message = "needs a file of JSON Lines, which the changes are merged into"
         yield Complaint("incremental", message, "output: users.jsonl.gz")
@@ -96,7 +98,7 @@ def _increments_are_whole(
 
 def _outputs_differ(output: str, keep_outputs: int | None) -> Iterator[Complaint]:
     if keep_outputs is not None and not any(f"{{{name}}}" in output for name in PLACEHOLDERS):
-        yield Complaint("keep_outputs", "needs outputs of different names", "put {date} into output:")
+        yield Complaint("keep_outputs", "needs an output name that differs from run to run", "put {date} into output:")
 
 
 class ExportJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="export"):

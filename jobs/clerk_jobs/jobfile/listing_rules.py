@@ -45,7 +45,9 @@ def filter_complaints(name: str, where: Pairs, api_version: str, for_each: Paren
     """Filters that the list has not: Clerk may ignore what it does not know, and then everything would be listed."""
     for filtered in dict.fromkeys(filtered for filtered, _ in where):
         if filtered in OURS:
-            yield Complaint(f"where.{filtered}", "belongs to the walk through the list, not to its filters", at="where")
+            yield Complaint(
+                f"where.{filtered}", "is set by clerk-batch while it reads the list, and is not a filter", at="where"
+            )
     operation = known_list(name, api_version, for_each)
     if operation is None:
         return
@@ -61,16 +63,18 @@ def row_complaints(source: Source | None, listing: str | None, where: Pairs, api
     """Where the rows of a job come from: a file, or a list; or a file with objects of a list."""
     if listing is None:
         if source is None:
-            hint = "name a file of rows, or a list of Clerk's with list: users"
+            hint = "name a file of rows, or one of Clerk's lists with list: users"
             yield Complaint("source", "is missing", hint, at="kind")
         if where:
-            yield Complaint("where", "filters a list, and there is none", "add list: users, or remove it")
+            yield Complaint("where", "filters a list, but the job has none", "add list: users, or remove it")
         return
     if isinstance(source, CsvSource):
-        yield Complaint("source", "beside list: must be JSON Lines, as an export writes them", "remove one of them")
+        yield Complaint(
+            "source", "together with list: must be JSON Lines, as an export writes them", "remove one of them"
+        )
     if source is not None and where:
-        hint = "remove where:, or list anew without source:"
-        yield Complaint("where", "cannot filter objects that a file has already", hint)
+        hint = "remove where:, or remove source: to read the list from Clerk"
+        yield Complaint("where", "cannot filter objects that come from a file", hint)
     yield from list_complaints(listing, api_version)
     yield from filter_complaints(listing, where, api_version)
 
@@ -92,7 +96,7 @@ def column_complaints(
             field = rest.partition(".")[0]
             if first != noun or not rest:
                 hint = f"write {{{noun}.{column if first in fields else 'id'}}}"
-                yield Complaint(key, f"{shown(column)} is nothing of the listed {noun}", hint)
+                yield Complaint(key, f"{shown(column)} is not a field of the listed {noun}", hint)
             elif fields and field not in fields:
                 known = did_you_mean(field, fields)
-                yield Complaint(key, f"{shown(field)} is no documented field of {listing}", known)
+                yield Complaint(key, f"{shown(field)} is not a documented field of {listing}", known)

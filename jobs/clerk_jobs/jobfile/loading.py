@@ -62,12 +62,12 @@ def _read(path: Path, file: str) -> str:
     try:
         data = _read_bytes(path)
     except OSError as error:
-        reason = (error.strerror or "an error of the system").lower()
+        reason = (error.strerror or "a system error").lower()
         raise JobFileError([Fault(file, None, None, "", f"cannot be read: {reason}")]) from error
     if data is None:
         raise JobFileError([Fault(file, None, None, "", "is not a regular file")])
     if len(data) > MAX_JOB_FILE:
-        raise JobFileError([Fault(file, None, None, "", "is larger than 1 MB", "rows belong into a source file")])
+        raise JobFileError([Fault(file, None, None, "", "is larger than 1 MB", "put the rows into a source file")])
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -78,7 +78,7 @@ def _read(path: Path, file: str) -> str:
 
 
 def _read_bytes(path: Path) -> bytes | None:
-    """Read at most one byte more than is allowed; None when it is no regular file."""
+    """Read at most one byte more than is allowed; None when it is not a regular file."""
     # O_NONBLOCK: opening a pipe without a writer would wait for ever.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as opened:

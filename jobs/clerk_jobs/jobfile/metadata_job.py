@@ -54,7 +54,7 @@ def _ids() -> Meta:
         for name, (key, each) in node.entries.items():
             below = key_path(path, name)
             if name not in _MEMBERSHIP:
-                reading.fault(key.place, below, "is no key here", did_you_mean(name, _MEMBERSHIP))
+                reading.fault(key.place, below, "is not a key here", did_you_mean(name, _MEMBERSHIP))
             elif (value := _membership_part(name, each, below, reading)) is not UNREAD:
                 found[name] = value
         for name in _MEMBERSHIP:
@@ -86,7 +86,7 @@ def _match() -> Meta:
             template = _template(value, key_path(path, name), reading)
             return UNREAD if template is UNREAD else MapTemplate({name: template})
         hint = did_you_mean(name, MATCHES) or f"known: {', '.join(MATCHES)}"
-        return reading.fault(key.place, key_path(path, name), "is nothing that users are found by", hint)
+        return reading.fault(key.place, key_path(path, name), "is not something that users can be found by", hint)
 
     schema: dict[str, Any] = {"type": "object", "minProperties": 1, "maxProperties": 1}
     return Meta(extra={"reader": read}, extra_json_schema=schema)
@@ -109,14 +109,14 @@ def _one_way(
     api_version: str,
 ) -> Iterator[Complaint]:
     if id is not None and match is not None:
-        yield Complaint("match", "and id say the same thing twice", "remove one of them")
+        yield Complaint("match", "and id cannot both be given", "remove one of them")
     if id is None and match is None and not lists_itself(target, listing, api_version):
         hint = 'add id: "{user_id}", or match: {email_address: "{email}"}'
         if listing is not None:
             hint = f"add id:, or list: {TARGETS[target].list_name}, whose objects are the {target} themselves"
         yield Complaint("id", "is missing", hint, at="target")
     if match is not None and target != "users":
-        yield Complaint("match", "is for users alone: Clerk finds the others by id only", "use id:")
+        yield Complaint("match", "is only for users: Clerk finds the others by id alone", "use id:")
     if id is not None and (target == "memberships") != (len(_keys(id)) > 0):
         right = '{organization_id: "{org}", user_id: "{user}"}' if target == "memberships" else '"{id}"'
         yield Complaint("id", f"does not fit target: {target}", f"write id: {right}")
@@ -147,7 +147,7 @@ def _some_field(
     if public_metadata is None and private_metadata is None and unsafe_metadata is None:
         yield Complaint("public_metadata", "is missing: the job would write nothing", at="target")
     if unsafe_metadata is not None and "unsafe_metadata" not in TARGETS[target].fields:
-        yield Complaint("unsafe_metadata", f"is nothing that {target} have", "only users have it")
+        yield Complaint("unsafe_metadata", f"does not exist for {target}", "only users have it")
 
 
 def _no_null_in_replace(
@@ -155,7 +155,7 @@ def _no_null_in_replace(
 ) -> Iterator[Complaint]:
     for name, template in zip(FIELDS, (public_metadata, private_metadata, unsafe_metadata), strict=True):
         if mode == "replace" and template is not None and _has_null(template.source):
-            yield Complaint(name, "has a null, which removes a key under mode: merge only", "leave the key out")
+            yield Complaint(name, "has a null, which removes a key, but only under mode: merge", "leave the key out")
 
 
 def _has_null(source: Any) -> bool:

@@ -190,7 +190,7 @@ def _email_names_a_column(email: Template) -> Iterator[Complaint]:
 
 def _redirect_is_absolute(redirect_url: Template | None) -> Iterator[Complaint]:
     if redirect_url is not None and not redirect_url.columns and not _is_absolute(str(redirect_url.source)):
-        yield Complaint("redirect_url", "must be a whole address", "begin with https://")
+        yield Complaint("redirect_url", "must be a full URL", "begin with https://")
 
 
 def _is_absolute(url: str) -> bool:

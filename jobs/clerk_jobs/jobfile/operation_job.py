@@ -58,7 +58,7 @@ def _operation_exists(operation: str, api_version: str) -> Iterator[Complaint]:
         yield Complaint("operation", str(error), "clerk-batch api list shows them all")
     else:
         if found.method == "GET":
-            yield Complaint("operation", "reads, and changes nothing", "use kind: export, or clerk-batch api call")
+            yield Complaint("operation", "only reads, and changes nothing", "use kind: export, or clerk-batch api call")
 
 
 def _parts_fit(
@@ -74,7 +74,7 @@ def _parts_fit(
     yield from _names_fit("query", query, known, required=[p.name for p in found.query_parameters if p.required])
     if found.body is None:
         if body is not None:
-            yield Complaint("body", f"is nothing that {found.operation_id} takes", "remove it")
+            yield Complaint("body", f"does not apply to {found.operation_id}", "remove it")
     elif body is None and (found.body.required or found.body.schema.required):
         yield Complaint("body", "is missing", f"{found.operation_id} needs one", at="operation")
 
@@ -84,7 +84,7 @@ def _names_fit(key: str, template: Template | None, known: list[str], *, require
     for name in given:
         if name not in known:
             hint = did_you_mean(name, known) or (f"known: {', '.join(known)}" if known else "this operation has none")
-            yield Complaint(key, f"has {name}, which is no parameter of the operation", hint)
+            yield Complaint(key, f"has {name}, which is not a parameter of the operation", hint)
     for name in required:
         if name not in given:
             yield Complaint(key, f"lacks {name}", f'write {key}: {{{name}: "{{{name}}}"}}', at="operation")
@@ -110,7 +110,7 @@ def _backup_can_be_made(backup: str | None, operation: str, api_version: str) ->
     except (UnknownOperationError, UnknownVersionError):
         return
     if not ObjectReader(load(api_version), found.path).can_read:
-        said = f"cannot be made: Clerk has no read for what {found.operation_id} is about"
+        said = f"cannot be made: Clerk has no operation that reads what {found.operation_id} changes"
         yield Complaint("backup", said, "remove it, or export the list first")
 
 

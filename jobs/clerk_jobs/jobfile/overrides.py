@@ -30,13 +30,13 @@ def apply_overrides(root: MapNode, overrides: Sequence[tuple[str, str]]) -> list
 def _apply(root: MapNode, path: str, value: str) -> Fault | None:
     steps = _steps(path)
     if not steps:
-        return _PLACE.fault("", "is no path of a key", "write --set limits.share=0.5")
+        return _PLACE.fault("", "is not the path of a key", "write --set limits.share=0.5")
     scalar = _scalar(value)
     if isinstance(scalar, Fault):
         return _PLACE.fault(path, scalar.message, scalar.hint)
     if _put(root, steps, scalar):
         return None
-    return _PLACE.fault(path, "cannot be set: the job file has no map or list on the way there")
+    return _PLACE.fault(path, "cannot be set: the job file has no map or list at that path")
 
 
 def _steps(path: str) -> list[str | int]:

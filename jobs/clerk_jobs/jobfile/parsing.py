@@ -98,7 +98,7 @@ class _Tree:
         if event.anchor is not None:
             return self._fault(event, path, "anchors are not allowed", "write the value out where it is needed")
         if event.tag is not None:
-            return self._fault(event, path, "tags are not allowed", "a text is written in quotes")
+            return self._fault(event, path, "tags are not allowed", "texts are written in quotes")
         return node
 
     def _scalar(self, event: yaml.ScalarEvent, path: str) -> Node:
@@ -142,11 +142,11 @@ class _Tree:
                 continue
             if key.text in entries:
                 first = entries[key.text][0].place.line
-                self.faults.append(key.place.fault(below, f"the key stands twice, first on line {first}"))
+                self.faults.append(key.place.fault(below, f"the key appears twice, first on line {first}"))
             else:
                 entries[key.text] = (key, value)
         if unquoted:
-            return self._fault(event, path, "braces without quotes are a map to YAML", _QUOTES)
+            return self._fault(event, path, "YAML reads braces without quotes as a map", _QUOTES)
         return MapNode(self._place(event), entries)
 
     def _key(self, event: yaml.Event, path: str, depth: int) -> Key | None:

@@ -18,7 +18,7 @@ def _address() -> Meta:
             parts = urlsplit("")
         if parts.scheme in ("http", "https") and parts.hostname:
             return None
-        return "must be a whole address", "begin with https://"
+        return "must be a full URL", "begin with https://"
 
     return Meta(extra={"check": check})
 

@@ -50,7 +50,7 @@ def apply_preset(root: MapNode, reading: Reading) -> None:
         if name not in names:
             hint = did_you_mean(name, names) or (f"known: {', '.join(names)}" if names else "this preset needs none")
             reading.fault(
-                root.entries["preset_values"][1].place, key_path("preset_values", name), "is no key here", hint
+                root.entries["preset_values"][1].place, key_path("preset_values", name), "is not a key here", hint
             )
     for name in names:
         if name in needed and name not in given and known:
@@ -83,11 +83,11 @@ def _read(node: Scalar, reading: Reading) -> MapNode | None:
     if faults:
         return None
     if len(text) > _LARGEST or not isinstance(root, MapNode):
-        reading.fault(node.place, "preset", "is no preset", f"it must be a map with {', '.join(_KEYS)}")
+        reading.fault(node.place, "preset", "is not a preset", f"it must be a map with {', '.join(_KEYS)}")
         return None
     for name, (key, _) in root.entries.items():
         if name not in _KEYS:
-            reading.fault(key.place, name, "is no key of a preset", did_you_mean(name, _KEYS))
+            reading.fault(key.place, name, "is not a key of a preset", did_you_mean(name, _KEYS))
     return root
 
 

@@ -93,7 +93,7 @@ def read_steps(root: MapNode, reading: Reading) -> StepsJob | Unread:
     _, node = entries.pop("steps")
     if "kind" in entries:
         key, _ = entries.pop("kind")
-        reading.fault(key.place, "kind", "stands in each step, not beside steps:", "move it into a step, or remove it")
+        reading.fault(key.place, "kind", "belongs in each step, not beside steps:", "move it into a step, or remove it")
     whole = MapNode(root.place, entries)
     steps = _read_list(node, _shared(whole, reading), reading)
     given = {"folder": reading.folder, "steps": () if steps is UNREAD else steps}
@@ -120,7 +120,7 @@ def _read_list(node: Node, shared: Mapping[str, tuple[Key, Node]], reading: Read
         if step is UNREAD:
             continue
         if step.name in names[:place]:
-            reading.fault(each.place, key_path("steps", place), f"is named {step.name}, as an earlier step is")
+            reading.fault(each.place, key_path("steps", place), f"has the name {step.name}, as an earlier step does")
         _check_references(step, names, place, each, node.items, reading)
         _check_alone(step, steps, place, each, reading)
         steps.append(step)
@@ -143,7 +143,7 @@ def _read_step(node: Node, path: str, shared: Mapping[str, tuple[Key, Node]], re
     for name in SHARED:
         if name in entries:
             named, _ = entries.pop(name)
-            reading.fault(named.place, key_path(path, name), "holds for the whole job", "write it beside steps:")
+            reading.fault(named.place, key_path(path, name), "applies to the whole job", "write it beside steps:")
     _, key_node = entries.pop("key", (None, None))
     kinds = {str(kind.__struct_config__.tag): kind for kind in (*STEP_KINDS, *OWN_KINDS)}
     _, kind = entries.get("kind", (None, None))
@@ -183,7 +183,7 @@ def _read_key(node: Node, path: str, reading: Reading) -> Template | Unread:
 def _check_step(job: Job, node: MapNode, path: str, reading: Reading) -> None:
     if not re.fullmatch(STEP_NAME, job.name):
         place = node.entries["name"][1].place
-        said = "must be letters, digits, - and _, a letter first, as it stands in {steps.NAME[COLUMN].id}"
+        said = "must be letters, digits, - and _, a letter first, because it is written in {steps.NAME[COLUMN].id}"
         reading.fault(place, key_path(path, "name"), said)
     if getattr(getattr(job, "source", None), "path", None) == STDIN:
         place = node.entries["source"][1].place
@@ -231,11 +231,11 @@ def _check_references(
         at = node.entries[key][1].place if key in node.entries else node.place
         reference = Reference.read(column)
         if reference is None:
-            reading.fault(at, path, f"{shown(column)} is no reference to a step", f"write {_HOW}")
+            reading.fault(at, path, f"{shown(column)} is not a reference to a step", f"write {_HOW}")
         elif reference.step not in names:
             hint = did_you_mean(reference.step, [name for name in names[:place] if name]) or "name an earlier step"
             reading.fault(at, path, f"there is no step {reference.step}", hint)
         elif (named := names.index(reference.step)) >= place:
-            reading.fault(at, path, f"step {reference.step} does not run before this one", "put it further up")
+            reading.fault(at, path, f"step {reference.step} does not run before this one", "move it up")
         elif isinstance(earlier := nodes[named], MapNode) and "key" not in earlier.entries:
             reading.fault(at, path, f"step {reference.step} has no key:", f'give it one, key: "{{{reference.column}}}"')

@@ -90,7 +90,7 @@ class _StructReading:
             if name not in self._fields and name != tag:
                 guess, hint = self._guess(name)
                 guesses.add(guess)
-                self._reading.fault(key.place, key_path(self._path, name), "is no key here", hint)
+                self._reading.fault(key.place, key_path(self._path, name), "is not a key here", hint)
         return guesses
 
     def _guess(self, name: str) -> tuple[str, str]:

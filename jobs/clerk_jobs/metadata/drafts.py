@@ -87,7 +87,7 @@ def check_id(value: object, name: str) -> str:
     if not text:
         raise RowProblem("missing_value", f"{name} is empty")
     if text in (".", "..") or re.search(r"[\x00-\x1f\x7f]", text) or (name != "external_id" and "/" in text):
-        raise RowProblem("invalid_id", f"this is no {name}")
+        raise RowProblem("invalid_id", f"this is not a valid {name}")
     return text
 
 

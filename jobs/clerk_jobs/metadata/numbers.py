@@ -108,13 +108,13 @@ def _whole(text: str) -> int | float:
 def _as_spelled(value: Any) -> orjson.Fragment:
     if isinstance(value, Exact):
         return orjson.Fragment(value.spelled.encode())
-    raise TypeError(f"{type(value).__name__} is no JSON")
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _by_value(value: Any) -> Any:
     """A number that a float holds to the last digit is that float, however it was spelled."""
     if not isinstance(value, Exact):
-        raise TypeError(f"{type(value).__name__} is no JSON")
+        raise TypeError(f"{type(value).__name__} is not JSON")
     try:
         whole = Decimal(value.spelled) == Decimal(_rounded(value))
     except InvalidOperation:

@@ -141,7 +141,7 @@ def read_current(target: Target, group: str, by: Matching, values: Sequence[str]
         group: the organization whose memberships are read; "" for everything else.
 
     Raises:
-        ReadRefused: an answer that is no list of such things.
+        ReadRefused: an answer that is not a list of such things.
     """
     found: Found = {match_key(by, value): [] for value in values}
     name = target.filter if by == "id" else by

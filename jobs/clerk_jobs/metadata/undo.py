@@ -49,7 +49,7 @@ class UndoDrafting:
         """
         subject, changes = values.get("id"), values.get("changes")
         if not isinstance(subject, str) or not isinstance(changes, list):
-            raise RowProblem("not_ours", "this is no line that an undo wrote")
+            raise RowProblem("not_ours", "this line was not written by an undo")
         return subject.rpartition("/")[0], {"value": subject, "changes": changes}
 
     def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
@@ -74,7 +74,7 @@ class Judged:
     def outcome(self, seq: int, settled: State, subject: str) -> Outcome:
         """How the subject ends once the patch is written."""
         if self.left:
-            said = f"changed since by somebody else, left as it is: {_shown(self.left)}; --force writes it too"
+            said = f"somebody else changed it since, so it stays as it is: {_shown(self.left)}; --force overwrites it"
             return Outcome(seq, State.FAILED, "conflict", said, resource_id=subject)
         if self.inexact:
             said = f"the old value cannot be put back exactly, set it by hand: {_shown(self.inexact)}"
@@ -167,7 +167,7 @@ class UndoWork(Writing):
         if isinstance(found, Reply):
             return Verdict((refusal_of(item.seq, found),))
         if not found:
-            said = f"Clerk has this {self.target.noun} no more"
+            said = f"Clerk no longer has this {self.target.noun}"
             return Verdict((Outcome(item.seq, State.FAILED, "not_found", said),))
         current = found[0]
         judged = self._judge(item, current)

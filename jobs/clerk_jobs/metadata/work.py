@@ -58,7 +58,7 @@ class Writing:
         if isinstance(found, Reply):
             return [refusal_of(item.seq, found) for item in unit]
         if not found:
-            said = f"Clerk has this {self.target.noun} no more"
+            said = f"Clerk no longer has this {self.target.noun}"
             return [Outcome(item.seq, State.FAILED, "not_found", said) for item in unit]
         return found[0]
 
@@ -105,7 +105,7 @@ class MetadataWork(Writing):
         stored = reply.value if isinstance(reply.value, dict) else {}
         shown = {name: stored[name] for name in wanted if isinstance(stored.get(name), dict)}
         if not reached(self.mode, shown, {name: wanted[name] for name in shown}):
-            said = "Clerk took the write and stored something else: read it, and report it if it looks wrong"
+            said = "Clerk accepted the write but stored something else: look at it, and correct it if it is wrong"
             return [
                 Outcome(item.seq, State.FAILED, "stored_differently", said, trace_id=reply.trace_id) for item in items
             ]
@@ -125,7 +125,7 @@ class MetadataWork(Writing):
             return [Outcome(item.seq, State.DONE, resource_id=current.subject) for item in items]
         if digest_of(touched(self.mode, current.fields, wanted)) == items[0].before:
             return [Outcome(item.seq, State.PENDING) for item in items]
-        said = "it may have been written, and somebody else wrote there since: look at it before you send it again"
+        said = "it may have been written, and somebody else has changed it since: look at it before you send it again"
         return [Outcome(item.seq, State.UNRESOLVED, "changed_meanwhile", said) for item in items]
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:  # noqa: ARG002

@@ -52,18 +52,18 @@ def settled_by(seq: int, operation: Operation, body: Any, found: Seen, since_ms:
     sent: so nothing newer is overwritten.
     """
     if found is None:
-        return Outcome(seq, State.FAILED, "not_found", "Clerk has no such object any more")
+        return Outcome(seq, State.FAILED, "not_found", "Clerk no longer has this object")
     if isinstance(found, Reply):
         return _unresolved(seq, f"reading it was refused ({found.status} {found.code})")
     shown = shows(operation, body, found)
     if shown is None:
-        return _unresolved(seq, "what Clerk shows does not tell")
+        return _unresolved(seq, "what Clerk shows does not settle it")
     if shown:
         return Outcome(seq, State.DONE, resource_id=_text(found.get("id")))
     changed_ms = found.get("updated_at")
     if isinstance(changed_ms, int) and changed_ms < since_ms - CLOCK_MS:
         return Outcome(seq, State.PENDING)
-    said = "it may have happened, and somebody changed the object since: look at it before you send it again"
+    said = "it may have happened, and somebody has changed the object since: look at it before you send it again"
     return Outcome(seq, State.UNRESOLVED, "changed_meanwhile", said)
 
 

@@ -42,7 +42,7 @@ class ObjectReader:
         """Read up to a few hundred objects, in their order.
 
         Raises:
-            ReadRefused: an answer that is no list of objects.
+            ReadRefused: an answer that is not a list of objects.
         """
         found: dict[tuple[str, ...], Seen] = {}
         groups: dict[tuple[str, ...], list[Names]] = {}

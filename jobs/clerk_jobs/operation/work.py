@@ -72,9 +72,9 @@ class OperationWork:
         if reply.ok:
             return [Outcome(item.seq, State.DONE, resource_id=_id_of(reply.value))]
         if self._deletes and reply.status in GONE:
-            return [Outcome(item.seq, State.DONE, "already_absent", "it was not there any more")]
+            return [Outcome(item.seq, State.DONE, "already_absent", "it was already gone")]
         if self._revokes and reply.code in ALREADY_REVOKED:
-            return [Outcome(item.seq, State.DONE, "already_revoked", "it was revoked already")]
+            return [Outcome(item.seq, State.DONE, "already_revoked", "it was already revoked")]
         message = reply.problems[0].message if reply.problems else f"Clerk answered {reply.status}"
         return [Outcome(item.seq, State.FAILED, reply.code, message, trace_id=reply.trace_id)]
 

@@ -75,7 +75,9 @@ class CsvCursor(Cursor):
                 break
         if lines.nul:
             lines.nul = False
-            return RowFault(number, line, lines.row_start, "nul_byte", f"line {line} holds a NUL", tuple(fields))
+            return RowFault(
+                number, line, lines.row_start, "nul_byte", f"line {line} contains a NUL byte", tuple(fields)
+            )
         if len(fields) != self._width:
             message = f"line {line} has {len(fields)} cells, the header has {self._width}"
             return RowFault(number, line, lines.row_start, "ragged_row", message, tuple(fields))
@@ -100,7 +102,7 @@ class CsvCursor(Cursor):
         elif "field limit" in str(error):
             code, message = "field_too_large", f"a cell from line {line} on is longer than {MAX_TEXT:,} characters"
         else:
-            code, message = "bad_quotes", f"line {line} has text after a closing quote; double quotes in a text"
+            code, message = "bad_quotes", f"line {line} has text after a closing quote; double the quotes inside a text"
         return RowFault(number, line, offset, code, message)
 
 
@@ -130,7 +132,7 @@ class JsonlCursor(Cursor):
         except (msgspec.DecodeError, RecursionError):
             return RowFault(number, line, lines.row_start, "invalid_json", f"line {line} is not one JSON value")
         if not isinstance(values, dict):
-            message = f"line {line} is JSON, but no object"
+            message = f"line {line} is JSON but not an object"
             return RowFault(number, line, lines.row_start, "not_an_object", message)
         for column in OWN_COLUMNS & values.keys():
             del values[column]

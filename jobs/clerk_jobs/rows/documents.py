@@ -86,7 +86,7 @@ class _Text:
                 self._pass(end)
                 return value
             if len(self._text) > MAX_ROW or self._at_end:
-                self.refuse(f"what begins here is not JSON, or larger than {MAX_ROW:,} characters")
+                self.refuse(f"this value is not JSON, or is larger than {MAX_ROW:,} characters")
             self._fill()
 
     def refuse(self, why: str) -> NoReturn:
@@ -130,7 +130,7 @@ def find_rows(file: BufferedReader, name: str, start: int, items: str | None) ->
     if text.peek() != "[":
         hint = "name the array in it: source: {json: ..., items: users}" if items is None else "check items:"
         where = "the document" if items is None else shown(items)
-        raise InputError(name, f"{where} is no array of rows", line=text.line, hint=hint)
+        raise InputError(name, f"{where} is not an array of rows", line=text.line, hint=hint)
     text.expect("[", "[")
     text.peek()
     return Document(text.offset, text.line - 1)
@@ -181,9 +181,11 @@ class DocumentCursor(Cursor):
         if text.peek() != "]":
             text.expect(",", "a comma, or the end of the array,")
             if text.peek() == "]":
-                text.refuse("a row is missing behind the comma")
+                text.refuse("a row is missing after the comma")
         if not isinstance(value, dict):
-            return RowFault(number, line, offset, "not_an_object", f"the value on line {line} is JSON, but no object")
+            return RowFault(
+                number, line, offset, "not_an_object", f"the value on line {line} is JSON but not an object"
+            )
         for column in OWN_COLUMNS & value.keys():
             del value[column]
         return Row(number, line, offset, value)

@@ -59,7 +59,7 @@ def encoding_problem(name: str) -> tuple[str, str] | None:
     if _canonical(name) in _SUPPORTED:
         return None
     hint = did_you_mean(name, _SUPPORTED) or "the usual ones are utf-8, utf-16, windows-1252 and iso-8859-1"
-    return f"{shown(name)} is no encoding that can be read", hint
+    return f"{shown(name)} is not an encoding that can be read", hint
 
 
 def find_encoding(head: bytes, declared: str | None, name: str) -> Encoding:
@@ -82,12 +82,12 @@ def find_encoding(head: bytes, declared: str | None, name: str) -> Encoding:
     for mark, codec in _MARKS:
         if head.startswith(mark):
             if wanted not in {None, codec} and not (wanted == "utf-16" and codec in _WIDE):
-                message = f"begins with the mark of {codec}, and encoding says {declared}"
+                message = f"begins with the byte order mark of {codec}, but encoding says {declared}"
                 raise InputError(name, message, line=1, hint="remove encoding: from the job file")
             return Encoding(codec, len(mark))
     if wanted == "utf-16":
         hint = "write encoding: utf-16-le or utf-16-be"
-        raise InputError(name, "has no mark that tells which UTF-16 it is", line=1, hint=hint)
+        raise InputError(name, "has no byte order mark that says which UTF-16 it is", line=1, hint=hint)
     return Encoding(wanted or "utf-8", 0)
 
 

@@ -60,7 +60,7 @@ class InputFile:
             InputError: it was changed meanwhile, so that what was read may be half of the old and half of the new.
         """
         if _identity(opened) != self.identity:
-            hint = "start again once nothing writes to it"
+            hint = "start again when nothing writes to it"
             raise InputError(self.name, "was changed while it was being read", hint=hint)
 
     def fingerprint(self) -> str:
@@ -111,7 +111,7 @@ def _open(path: Path, name: str) -> BufferedReader:
     try:
         opened = os.fdopen(os.open(path, flags), "rb")
     except OSError as error:
-        reason = (error.strerror or "an error of the system").lower()
+        reason = (error.strerror or "a system error").lower()
         raise InputError(name, f"cannot be read: {reason}", hint=_remedy(error)) from error
     if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
         opened.close()

@@ -84,7 +84,7 @@ def _check(names: tuple[str, ...], lines: Lines, file: str) -> None:
     if not names:
         raise InputError(file, "is empty: it has no header", hint="its first line must name the columns")
     if lines.nul:
-        raise InputError(file, "the header holds a NUL", line=line, hint="is it UTF-16? encoding: utf-16-le")
+        raise InputError(file, "the header contains a NUL byte", line=line, hint="is it UTF-16? encoding: utf-16-le")
     if any(_ADDRESS.fullmatch(name) for name in names):
         hint = "add a first line that names the columns"
         raise InputError(file, "has no header: the first line holds an e-mail address", line=line, hint=hint)
@@ -98,6 +98,6 @@ def _check_names(names: tuple[str, ...], file: str, line: int | None) -> None:
             raise InputError(file, f"column {place} of {len(names)} has no name", line=line, hint=hint)
     doubled = next((name for name, count in Counter(names).items() if count > 1), None)
     if doubled is not None:
-        raise InputError(file, f"column {shown(doubled)} stands twice", line=line, hint="rename one of them")
+        raise InputError(file, f"column {shown(doubled)} appears twice", line=line, hint="rename one of them")
     if OWN_COLUMNS.issuperset(names):
-        raise InputError(file, "has none but our own columns", line=line)
+        raise InputError(file, "has only columns that clerk-batch itself writes", line=line)

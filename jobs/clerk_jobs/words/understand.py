@@ -94,7 +94,7 @@ def _with_provisos(result: Understanding, said: str, left: str) -> Understanding
 
 
 def _asked_again(words: Sequence[str], understood: Understood) -> Question:
-    return Question(f"These words were not understood: {', '.join(words)}. Is this meant all the same?", (understood,))
+    return Question(f"These words were not understood: {', '.join(words)}. Is this still what you mean?", (understood,))
 
 
 def _joined(parts: Sequence[Understood]) -> Understood:

@@ -234,7 +234,7 @@ class Storage:
             os.close(os.open(self.path, flags, 0o600))
         except FileExistsError:
             if not stat.S_ISREG(self.path.lstat().st_mode):
-                raise LedgerError(f"{self.path} is no regular file", self.path) from None
+                raise LedgerError(f"{self.path} is not a regular file", self.path) from None
         except OSError as error:
             raise LedgerError(f"{self.path} cannot be made: {error.strerror}", self.path) from error
 

@@ -27,19 +27,22 @@ COLLECT_EVERY = 20_000
 """New objects after which the collector looks for rings among them."""
 
 COMMANDS = {
-    "run": ("clerk_runner.cli.run:run", "Run a job file, or go on with its unfinished run."),
+    "run": ("clerk_runner.cli.run:run", "Run a job file, or continue its unfinished run."),
     "plan": ("clerk_runner.cli.plan:plan", "Check every row and show what a run would do; sends nothing."),
-    "resume": ("clerk_runner.cli.run:resume", "Go on with an unfinished run by its id."),
+    "resume": ("clerk_runner.cli.run:resume", "Continue an unfinished run by its id."),
     "retry": ("clerk_runner.cli.retry:retry", "Send the failed rows of a run again, as they are."),
     "undo": ("clerk_runner.cli.undo:undo", "Put back what a metadata run changed; revoke what an invitation run sent."),
     "runs": ("clerk_runner.cli.runs:runs", "List runs, show one, print its failed rows, write its report."),
     "limits": ("clerk_runner.cli.limits:limits", "Show Clerk's documented limits with their sources."),
     "api": ("clerk_runner.cli.api:api", "Explore and call every operation of Clerk's Backend API."),
     "init": ("clerk_runner.cli.init:init", "Write a commented job file and a sample input to begin with."),
-    "doctor": ("clerk_runner.cli.doctor:doctor", "Check the machine, the key and Clerk, and say how to mend each."),
+    "doctor": (
+        "clerk_runner.cli.doctor:doctor",
+        "Check this machine, the key and Clerk, and say how to fix what is wrong.",
+    ),
     "schema": ("clerk_runner.cli.schema:schema", "Print the JSON Schema of job files, for editors."),
-    "completion": ("clerk_runner.cli.completion:completion", "Print the script by which a shell completes words."),
-    "simulate": ("clerk_runner.cli.simulate:simulate", "Run Clerk on your own machine, for rehearsals."),
+    "completion": ("clerk_runner.cli.completion:completion", "Print the completion script for a shell."),
+    "simulate": ("clerk_runner.cli.simulate:simulate", "Simulate Clerk on your own machine, for rehearsals."),
 }
 """Name, where the command lives, and its line in the list: the list is shown without importing any of them."""
 
@@ -57,9 +60,12 @@ class _LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        place, line = COMMANDS[cmd_name]
+        module, _, name = place.partition(":")
         command = getattr(import_module(module), name)
         assert isinstance(command, click.Command)
+        # A shell shows it beside the name; click's own would be the help's first sentence, cut off.
+        command.short_help = line
         return command
 
     def resolve_command(
@@ -86,7 +92,7 @@ class _LazyGroup(click.Group):
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all done, 1 some items failed, 2 usage or input, 3 key, scope or confirmation, 4 stopped, "
-    "5 left early, 70 a fault of ours, 75 held by another process, 130/143 interrupted.",
+    "5 left early, 70 a bug in clerk-batch, 75 held by another process, 130/143 interrupted.",
 )
 @click.version_option(
     package_name="clerk-batch",
@@ -97,7 +103,7 @@ def cli() -> None:
     """Big, slow, irreversible work against a Clerk instance, made boring.
 
     Start with the simulator (clerk-batch simulate) and a job file (clerk-batch init invite), look at a plan
-    (clerk-batch plan JOB.yaml), then run it (clerk-batch run JOB.yaml). What is amiss is told by clerk-batch doctor.
+    (clerk-batch plan JOB.yaml), then run it (clerk-batch run JOB.yaml). clerk-batch doctor says what is wrong.
     """
 
 

@@ -26,14 +26,13 @@ def complete_jobs(ctx: click.Context, param: click.Parameter, incomplete: str) -
     folder, _, start = incomplete.rpartition("/")
     place = Path(folder or ("/" if incomplete.startswith("/") else ".")).expanduser()
     before = f"{folder}/" if "/" in incomplete else ""
-    return [
-        CompletionItem("", type="dir"),
-        *(
-            CompletionItem(f"{before}{name}")
-            for name in _names(place)
-            if name.startswith(start) and name.endswith(JOB_SUFFIXES) and (start or not name.startswith("."))
-        ),
+    files = [
+        CompletionItem(f"{before}{name}")
+        for name in _names(place)
+        if name.startswith(start) and name.endswith(JOB_SUFFIXES) and (start or not name.startswith("."))
     ]
+    # Last, and with what was typed: zsh loses an empty value and takes what follows for it, fish looks below it.
+    return [*files, CompletionItem(incomplete, type="dir")]
 
 
 def complete_runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

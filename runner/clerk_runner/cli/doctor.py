@@ -18,8 +18,8 @@ def doctor(*, offline: bool, as_json: bool) -> int:
     """Check Python, the terminal, the state folder, the ledger, the key, its scopes, and Clerk.
 
     Clerk is asked once (GET /instance): whether it answers, takes the key, knows the API version, and what time it is
-    there. Exit code 0 says that nothing is bad; else it is that of the first thing that is: 2 the machine, 3 the key,
-    4 Clerk, the disk or the ledger.
+    there. Exit code 0 means that nothing is wrong; otherwise it says what the first problem is: 2 this machine, 3 the
+    key, 4 Clerk, the disk or the shared limits.
     """
     import asyncio  # noqa: PLC0415  heavy
 
@@ -43,5 +43,5 @@ def doctor(*, offline: bool, as_json: bool) -> int:
         if one.mend:
             show_lines([f"{'':<18} {one.mend}"])
     bad = sum(one.verdict == "bad" for one in checks)
-    click.echo("nothing is amiss" if not bad else f"{bad} of {len(checks)} to mend")
+    click.echo("everything is in order" if not bad else f"{bad} of {len(checks)} checks found a problem")
     return code

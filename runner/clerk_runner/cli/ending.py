@@ -116,7 +116,7 @@ def _described_foreign(error: BaseException) -> tuple[int, list[dict[str, Any]]]
             _write(sys.stderr, "\n" if sys.stderr.isatty() else "")
             return Exit.SIGINT, [_fault("interrupted", "interrupted; nothing was sent", "")]
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
-            return Exit.STOPPED, [_fault("disk", "the disk is full", "make room on the disk, then try again")]
+            return Exit.STOPPED, [_fault("disk", "the disk is full", "free some disk space, then try again")]
         case _:
             return Exit.FAULT, [_own_fault(error)]
 
@@ -137,7 +137,7 @@ def _own_fault(error: BaseException) -> dict[str, Any]:
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     kept = _keep_trace(error)
     hint = f"please report it with {kept}" if kept else "please report it"
-    return _fault("fault", f"a fault of clerk-batch itself: {type(error).__name__}{where}", hint)
+    return _fault("fault", f"a bug in clerk-batch: {type(error).__name__}{where}", hint)
 
 
 def _keep_trace(error: BaseException) -> Path | None:

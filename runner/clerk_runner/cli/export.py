@@ -148,7 +148,7 @@ def _show(summary: ExportSummary, *, as_json: bool) -> None:
 def _increment_lines(increment: Increment) -> Iterator[str]:
     """What an incremental export built on, and what it cannot know."""
     if increment.mode == "full":
-        yield "full: everything was asked for, deletions are known up to now"
+        yield "full: every user was read, so deletions up to now are included"
     elif increment.since_ms is not None:
         full = clock_time(increment.full_ms / 1000)
         yield f"changes: {increment.changed or 0:,} since {clock_time(increment.since_ms / 1000)}"
@@ -166,6 +166,6 @@ def _proof_lines(proof: Proof) -> Iterator[str]:
     if proof.missing:
         yield f"missing: Clerk counts {proof.missing:,} more than it showed, though the list was read twice"
     if proof.unfit:
-        yield f"unfit: {proof.unfit:,} values were left out, because they are of another type than their column"
+        yield f"unfit: {proof.unfit:,} values were left out, because their type is not that of their column"
     if proof.output is not None and proof.size is not None:
         yield f"output: {proof.output}, {proof.size:,} bytes, SHA-256 {proof.sha256}"

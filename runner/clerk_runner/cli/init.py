@@ -36,7 +36,7 @@ class _Kind(click.ParamType[str]):
         """Refuse what is none, naming those that are."""
         kinds = template_kinds()
         if value not in kinds:
-            self.fail(f"{value!r} is no kind of job; there are {', '.join(kinds)}", param, ctx)
+            self.fail(f"{value!r} is not a kind of job; there are {', '.join(kinds)}", param, ctx)
         return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -49,10 +49,10 @@ class _Kind(click.ParamType[str]):
 @click.argument("kind", type=_Kind(), metavar="KIND")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
 def init(kind: str, folder: Path) -> None:
-    """Write a commented job file of KIND and a sample input into FOLDER, which is this one unless given.
+    """Write a commented job file of KIND and a sample input into FOLDER, the current one by default.
 
     KIND is invite, metadata, export, create-users or operation. The JSON Schema of job files is written beside them,
-    for editors. No file that is there is replaced.
+    for editors. Existing files are never replaced.
     """
     from clerk_runner.errors import UsageError  # noqa: PLC0415  heavy
 
@@ -60,7 +60,7 @@ def init(kind: str, folder: Path) -> None:
     there = [path.name for path in sources if os.path.lexists(folder / path.name)]
     if there:
         raise UsageError(
-            f"{folder / there[0]} is there already, and is not replaced; nothing was written",
+            f"{folder / there[0]} already exists and is not replaced; nothing was written",
             code="file_exists",
             hint=f"move it away, or choose another folder: clerk-batch init {kind} FOLDER",
         )

@@ -20,15 +20,17 @@ LIMIT_OPTIONS = ("share", "quota_share", "per_hour", "per_day", "early_release")
 def limit_options(command: Any) -> Any:
     """Give a command the options that change how much of Clerk's limits a job takes."""
     options = (
-        click.option("--share", type=_SHARE, metavar="PART", help="Of the instance's requests in 10 s, 0.7 or 1.0."),
-        click.option("--quota-share", type=_SHARE, metavar="PART", help="Of each hourly quota, 0.9 or 1.0."),
-        click.option("--per-hour", type=_COUNT, metavar="N", help="At most so many rows in any hour."),
-        click.option("--per-day", type=_COUNT, metavar="N", help="At most so many rows in any 24 hours."),
+        click.option(
+            "--share", type=_SHARE, metavar="PART", help="Share of the instance's requests per 10 s, 0.7 or 1.0."
+        ),
+        click.option("--quota-share", type=_SHARE, metavar="PART", help="Share of each hourly quota, 0.9 or 1.0."),
+        click.option("--per-hour", type=_COUNT, metavar="N", help="At most this many rows in any hour."),
+        click.option("--per-day", type=_COUNT, metavar="N", help="At most this many rows in any 24 hours."),
         click.option(
             "--early-release",
             type=DURATION,
             metavar="TIME",
-            help="Count a slow list call from this long after its send: 250ms.",
+            help="Count a slow list call from this long after it was sent: 250ms.",
         ),
     )
     for option in reversed(options):

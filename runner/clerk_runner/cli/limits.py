@@ -28,9 +28,9 @@ Uses = dict[str, "Allowance"]
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def limits(as_json: bool, **given: Any) -> None:
-    """Show Clerk's documented limits, and the token bucket and window that a job makes of each.
+    """Show Clerk's documented limits, and how a job keeps to each of them.
 
-    The numbers are those of a job without limits: of its own, or of the options given here.
+    The numbers are those of a job without limits: of its own, changed by the options given here.
     """
     import orjson  # noqa: PLC0415  heavy
 
@@ -61,7 +61,7 @@ def limits(as_json: bool, **given: Any) -> None:
     for limit, use in zip(LIMITS, uses, strict=True):
         lines += [f"  {_stated(limit)}", *(f"    {line}" for line in _taken(use))]
     if own:
-        lines += ["Of your own, for one job:", *(f"  {entry.name}: {entry.describe()}" for entry in own)]
+        lines += ["Your own, for one job:", *(f"  {entry.name}: {entry.describe()}" for entry in own)]
     lines += _use_lines(now)
     lines.append("Frontend API, for your application's own visitors; jobs never call it:")
     lines += [f"  {_stated(limit)}" for limit in FRONTEND_LIMITS]
@@ -124,7 +124,7 @@ def _use_lines(now: list[InstanceUse]) -> Iterator[str]:
             back = "" if use.first_back_s is None else f", the next is free again in {duration(use.first_back_s)}"
             yield f"    {use.limit}: {use.used:,} of {use.permits:,} per {period}{busiest}{back}"
             for (pid, label), amount in use.processes.items():
-                yield f"      {amount:,} by {f'{label} (pid {pid})' if pid else 'others, before this ledger began'}"
+                yield f"      {amount:,} by {f'{label} (pid {pid})' if pid else 'others, before the ledger began'}"
 
 
 def _use_as_json(one: InstanceUse) -> dict[str, Any]:

@@ -18,9 +18,9 @@ __all__ = ["plan"]
     epilog=examples("plan invites.yaml", "plan invites.yaml --offline --json", "plan invites.yaml --per-hour 50")
 )
 @click.argument("job", type=click.Path(path_type=Path), shell_complete=complete_jobs)
-@click.option("--offline", is_flag=True, help="Read nothing from Clerk: who is invited already is then unknown.")
+@click.option("--offline", is_flag=True, help="Read nothing from Clerk: who is already invited is then unknown.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
-@click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside of its folder.")
+@click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside its folder.")
 @limit_options
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as one JSON object.")
 def plan(
@@ -28,7 +28,7 @@ def plan(
 ) -> int:
     """Check every row of JOB and show the calls, the limits, the waits and the end of a run.
 
-    Nothing is written: neither to Clerk nor to the state folder. Exit code 1 tells that some rows cannot be sent.
+    Nothing is written: neither to Clerk nor to the state folder. Exit code 1 means that some rows cannot be sent.
     Of an export it shows what will be asked, how often, and how long that takes.
     """
     from clerk_runner.cli.working import show_plan  # noqa: PLC0415  heavy

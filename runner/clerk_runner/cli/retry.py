@@ -19,11 +19,11 @@ __all__ = ["retry"]
 @click.option("--code", help="Only rows that failed with this code.")
 @shared_options
 def retry(run_id: str, code: str | None, **options: Any) -> int:
-    """Send the failed rows of RUN again, as they are, by a run of its own.
+    """Send the failed rows of RUN again, as they are, as a new run.
 
-    RUN is an id, a unique beginning of one, or "last". Once the cause is gone (a setting, a missing organization),
-    nothing has to be mended; rows that have to be come from "runs failed" and are fed back by "run". What is
-    unresolved is not sent again: "resume RUN --on-unresolved retry" does that.
+    RUN is an id, a unique beginning of one, or "last". Use it once the cause
+    is gone (a setting, a missing organization). Rows that are wrong themselves: print them with "runs failed", fix
+    them, and "run" the fixed file. Unresolved rows are not sent again; "resume RUN --on-unresolved retry" does that.
     """
     from clerk_runner.cli.working import WorkOptions, work_on_retry  # noqa: PLC0415  heavy
 

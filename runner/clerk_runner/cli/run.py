@@ -18,19 +18,26 @@ def shared_options(command: Any) -> Any:
     """The options of every command that works on a run."""
     options = (
         click.option("--yes", is_flag=True, help="Go ahead without asking."),
-        click.option("--admin", is_flag=True, help="Do not ask CLERK_BAPI_SCOPES whether writes are allowed."),
-        click.option("--confirm-count", type=int, metavar="N", help="How many rows the whole run deletes."),
-        click.option("--accept-changes", is_flag=True, help="Go on although the job file or the input changed."),
-        click.option("--max-wait", type=DURATION, metavar="TIME", help="Leave when the next permit is further away."),
-        click.option("--max-time", type=DURATION, metavar="TIME", help="Leave after this long; it can be resumed."),
+        click.option("--admin", is_flag=True, help="Write even where CLERK_BAPI_SCOPES does not allow it."),
+        click.option("--confirm-count", type=int, metavar="N", help="Confirm how many rows the whole run deletes."),
+        click.option("--accept-changes", is_flag=True, help="Continue although the job file or the input changed."),
+        click.option(
+            "--max-wait", type=DURATION, metavar="TIME", help="Leave when the next call must wait longer than this."
+        ),
+        click.option(
+            "--max-time", type=DURATION, metavar="TIME", help="Leave after this long; the run can be resumed."
+        ),
         click.option(
             "--on-unresolved",
             type=click.Choice(["retry", "skip"]),
-            help="What becomes of items of which nobody knows whether they were sent.",
+            help="What to do with rows that may or may not have been sent.",
         ),
         click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
         click.option(
-            "--metrics-file", type=click.Path(path_type=Path), metavar="FILE.prom", help="Tell node_exporter the end."
+            "--metrics-file",
+            type=click.Path(path_type=Path),
+            metavar="FILE.prom",
+            help="Write the result for node_exporter.",
         ),
         click.option(
             "--log-level",
@@ -56,15 +63,15 @@ def shared_options(command: Any) -> Any:
     epilog=examples("run invites.yaml", "run invites.yaml --yes --json", "run invites.yaml --share 1.0 --max-wait 60s")
 )
 @click.argument("job", type=click.Path(path_type=Path), shell_complete=complete_jobs)
-@click.option("--fresh", is_flag=True, help="Begin anew: leave an unfinished run behind, repeat a finished one.")
+@click.option("--fresh", is_flag=True, help="Start over: abandon an unfinished run, repeat a finished one.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
-@click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside of its folder.")
+@click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside its folder.")
 @shared_options
 def run(job: Path, **options: Any) -> int:
-    """Run JOB, or go on with its unfinished run.
+    """Run JOB, or continue its unfinished run.
 
-    What will happen is shown first, and asked for: --yes answers. The same command continues a run that was
-    interrupted, and does nothing where everything is done.
+    Shows what will happen and asks before anything is sent; --yes answers. The same command continues a run that was
+    interrupted, and does nothing when everything is done.
     """
     from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
 
@@ -76,10 +83,10 @@ def run(job: Path, **options: Any) -> int:
 @click.argument("run_id", metavar="RUN", shell_complete=complete_runs)
 @shared_options
 def resume(run_id: str, **options: Any) -> int:
-    """Go on with RUN: its id, a unique beginning of it, or "last".
+    """Continue RUN: its id, a unique beginning of it, or "last".
 
-    This also goes on with a run that was stopped because too many of its items failed. Limits given here hold for
-    this start; those of the run's own start and of its job file otherwise.
+    This also continues a run that was stopped because too many of its rows failed. Limits given here apply to this
+    start only; otherwise those of the run's first start and of its job file apply.
     """
     from clerk_runner.cli.working import WorkOptions, work  # noqa: PLC0415  heavy
 

@@ -18,7 +18,7 @@ __all__ = ["runs"]
 
 @click.group()
 def runs() -> None:
-    """Look at runs: the state folder keeps every one of them."""
+    """Look at runs; the state folder keeps them all."""
 
 
 @runs.command("list", epilog=examples("runs list", "runs list --json"))
@@ -90,7 +90,7 @@ def show(run_id: str, as_json: bool) -> None:
 def failed(run_id: str, code: str | None, step: str | None, only_count: bool) -> None:
     """Print the failed and unresolved rows of RUN as CSV, with the input's own columns.
 
-    Mend them and feed the file back: the columns _status, _code, _message and _trace_id are dropped on input.
+    Fix them and feed the file back: the columns _status, _code, _message and _trace_id are dropped on input.
     """
     import io  # noqa: PLC0415  only here
 
@@ -121,8 +121,8 @@ def failed(run_id: str, code: str | None, step: str | None, only_count: bool) ->
 def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
     """Write the report of RUN as one HTML file, as it stands now, and print its path.
 
-    Requests against the limits, throughput, latencies, waits, outcomes with remedies and failed rows. The file needs no
-    other, no network and no script. It is for you alone (0600), and people's data in it is masked.
+    It shows requests against the limits, throughput, latencies, waits, outcomes with remedies, and failed rows: one
+    file without scripts, which needs no network. Only you can read it (0600), and people's data in it is masked.
     """
     from clerk_jobs.errors import ClerkBatchError  # noqa: PLC0415  heavy
     from clerk_runner.reporting.leaving import write_report  # noqa: PLC0415  heavy
@@ -149,18 +149,22 @@ def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
 
 @runs.command(
     epilog=examples("runs prune", "runs prune --older 30d --yes", "runs prune --older 365d --every --yes"),
-    short_help="Remove runs that are not needed any more.",
+    short_help="Remove runs that are no longer needed.",
 )
-@click.option("--older", type=DURATION, metavar="TIME", default="90d", help="At least so old, a day or more.  [90d]")
-@click.option("--every", is_flag=True, help="Also runs that invited, created or called what is not repeated.")
+@click.option(
+    "--older", type=DURATION, metavar="TIME", default="90d", help="Only runs at least this old, one day or more.  [90d]"
+)
+@click.option(
+    "--every", is_flag=True, help="Also runs that invited or created, or made calls that must not be repeated."
+)
 @click.option("--yes", is_flag=True, help="Go ahead without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with the runs in it.")
 def prune(*, older: float, every: bool, yes: bool, as_json: bool) -> int:
-    """Remove the folders of runs that ended and are not needed any more.
+    """Remove the folders of runs that have ended and are no longer needed.
 
-    The newest run of each job stays, and so does every run that is not done, or that another one follows from. Runs
-    that invited or created stay too unless --every is given: they keep a changed file from reaching somebody twice. A
-    run that is removed can be neither undone nor retried. Nothing is removed before a yes.
+    The newest run of each job stays, and so does every run that is not done or that another run continues. Runs that
+    invited or created stay too, unless --every is given: because of them a changed file reaches nobody twice. A
+    removed run can be neither undone nor retried. Asks before anything is removed.
     """
     import time  # noqa: PLC0415  only here
 
@@ -176,7 +180,7 @@ def prune(*, older: float, every: bool, yes: bool, as_json: bool) -> int:
         for one in found:
             say(f"{one.run.id}  {one.facts.kind:<12}  {one.facts.job}  {one.size / 1e6:,.1f} MB")
         megabytes = sum(one.size for one in found) / 1e6
-        say(f"{count(len(found), 'run')} can go, {megabytes:,.1f} MB" if found else "there is no run that can go")
+        say(f"{count(len(found), 'run')} can be removed, {megabytes:,.1f} MB" if found else "no run can be removed")
     removed = []
     if found:
         ask = ask_yes if interactive() and not as_json else None

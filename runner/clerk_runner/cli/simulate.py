@@ -34,7 +34,7 @@ _KEY = "sk_test_simulator"
 @click.option("--user-quota", type=int, help="Most users the instance holds.  [default: 100 with sk_test_]")
 @click.option("--organizations", default=0, help="Organizations that exist.")
 @click.option("--members", default=0, help="Members of each of them, taken from the users.")
-@click.option("--role", "roles", multiple=True, default=("org:admin", "org:member"), help="Roles there are.")
+@click.option("--role", "roles", multiple=True, default=("org:admin", "org:member"), help="Roles that exist.")
 @click.option("--invitations", default=0, help="Pending invitations that exist.")
 @click.option("--invitation-email", default="invited{n}@example.com", help="Their addresses; {n} counts from 0.")
 @click.option(
@@ -67,7 +67,7 @@ _KEY = "sk_test_simulator"
     " timeout-before, 500-before, 500-after (any status), 429:retry=3, truncated-json, truncated-body, html,"
     " partial-bulk, slow:by=5s; options: 2%, every=10, first=3, skip=5, code=NAME. May be repeated.",
 )
-@click.option("--seed", default=0, help="Of everything that is drawn.")
+@click.option("--seed", default=0, help="Seed of all random choices.")
 @click.option(
     "--bulk",
     type=click.Choice(["all-or-nothing", "partial", "partial-refused"]),
@@ -106,7 +106,7 @@ _KEY = "sk_test_simulator"
 def simulate(as_json: bool, **options: Any) -> None:
     """Play Clerk's Backend API on this machine, its limits included.
 
-    Prints the address and the key, serves until it is interrupted (Ctrl-C or SIGTERM), and then prints
+    Prints its address and key, serves until it is interrupted (Ctrl-C or SIGTERM), and then prints
     what it saw. While it runs, GET /simulator/report shows the same.
     """
     # The server and its library load only where they are needed: every other command starts without them.

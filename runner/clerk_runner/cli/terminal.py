@@ -134,7 +134,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 def preview_lines(preview: Preview) -> list[str]:
     """The preview for people."""
-    verb = {"continue": "go on with", "change": "go on, with changes, with"}.get(preview.action, "run")
+    verb = {"continue": "continue", "change": "continue, with changes,"}.get(preview.action, "run")
     head = [
         f"{verb} {preview.job!r} ({preview.run})" if preview.run else f"plan of {preview.job!r}",
         f"  host       {preview.host}, API version {preview.api_version}",
@@ -188,7 +188,7 @@ def _preview_body(preview: Preview) -> list[str]:
         ending = mail if preview.mails else "Clerk sends no e-mail for them"
         lines.append(f"  {count(items.pending, 'invitation')} will be created; {ending}")
     elif not begun and not items.total:
-        lines.append("  the input has no rows: there is nothing to do")
+        lines.append("  the input has no rows: nothing to do")
     return lines
 
 
@@ -260,7 +260,7 @@ def summary_lines(
         screen: columns and rows to fit.
     """
     items = summary.items
-    state = "done, nothing to do again" if summary.repeated else summary.state
+    state = "done already, nothing to do" if summary.repeated else summary.state
     requests = f"{count(summary.requests, 'request')}, {summary.throttled:,} throttled"
     above = [
         f"{state}: run {summary.run} of {summary.job!r}",

@@ -42,7 +42,7 @@ class _Duration(click.ParamType[float]):
             return float(value)
         match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?", str(value).strip())
         if match is None:
-            self.fail(f"{value!r} is no length of time; write 60s, 10m or 1h", param, ctx)
+            self.fail(f"{value!r} is not a length of time; write 60s, 10m or 1h", param, ctx)
         return float(match[1]) * UNITS[match[2] or "s"]
 
 

@@ -23,8 +23,8 @@ def undo(run_id: str, **options: Any) -> int:
     RUN is the id of a run of metadata, invitations or new users, a unique beginning of it, or "last". Invitations that
     are still pending are revoked; their e-mails are out. Users that the run created are deleted, with --confirm-count.
     Values that somebody else changed since, and users who have signed in since, are listed as conflicts and stay;
-    --force takes them back too. The undo is a run of its own: it is
-    shown first, can be resumed, and can be taken back itself.
+    --force takes them back too. The undo is a run of its own: it is shown first, can be resumed, and can itself be
+    undone.
     """
     from clerk_runner.cli.working import WorkOptions, work_on_undo  # noqa: PLC0415  heavy
 

@@ -57,7 +57,7 @@ def announcement(operation: Operation, call: Call, where: Surroundings) -> Itera
     for line in consequences_of(operation.operation_id):
         yield f"  note       {line}"
     if operation.operation_id == "CreateOrganization" and not _names_creator(call.body):
-        yield "  note       nobody will be its member, because created_by is not given"
+        yield "  note       it will have no members, because created_by is not given"
     if operation.deprecated:
         yield "  note       this operation is deprecated"
     yield from (f"  {line}" for line in metadata_lines(operation, call.body))
@@ -68,7 +68,7 @@ def metadata_lines(operation: Operation, body: Json) -> Iterator[str]:
     written = kinds_written(body)
     if not written or not kinds_of(operation):
         return
-    yield "metadata   the kinds there are, and the one that is written:"
+    yield "metadata   the three kinds, and the one that is written:"
     yield from (f"  {line}" for line in explain_kinds(written))
     for kind in written:
         yield from (f"  {line}" for line in _reasons(kind, _keys(body, kind)))

@@ -22,24 +22,24 @@ _NATURAL_KEYS = (("external_id", "external_id"), ("username", "username"), ("slu
 _REMEDIES = {
     "api_version_invalid": "name another with --version; clerk-batch api versions lists them",
     "bulk_size_exceeded": "send fewer at once",
-    "duplicate_record": "it is there already: nothing has to be created",
-    "form_identifier_exists": "it is there already: nothing has to be created",
-    "form_param_unknown": "clerk-batch api show tells the fields of this operation",
-    "form_param_missing": "clerk-batch api show tells what is required",
+    "duplicate_record": "it already exists: nothing has to be created",
+    "form_identifier_exists": "it already exists: nothing has to be created",
+    "form_param_unknown": "clerk-batch api show lists the fields of this operation",
+    "form_param_missing": "clerk-batch api show says what is required",
     "resource_locked": "another change is under way: try again",
     "resource_not_found": "check the id, and that the key belongs to the same instance",
     "user_quota_exceeded": "a development instance holds 100 users: delete some, or use a production instance",
 }
 _REMEDIES_BY_STATUS = {
-    400: "clerk-batch api show tells what the operation takes",
+    400: "clerk-batch api show says what the operation takes",
     401: "check CLERK_SECRET_KEY",
     402: "raise the plan in the Clerk Dashboard",
     403: "the key, the plan or a setting does not allow it: see the Clerk Dashboard",
     404: "check the id, and that the key belongs to the same instance",
     409: "another change is under way: try again",
     413: "send less at once",
-    422: "clerk-batch api show tells what the operation takes",
-    429: "wait for a while; clerk-batch limits shows the limits",
+    422: "clerk-batch api show says what the operation takes",
+    429: "wait a while; clerk-batch limits shows the limits",
 }
 
 
@@ -104,7 +104,7 @@ def failure_lines(operation: Operation, reply: Reply) -> Iterator[str]:
     known = [_REMEDIES[problem.code] for problem in reply.problems if problem.code in _REMEDIES]
     remedy = known[0] if known else _REMEDIES_BY_STATUS.get(reply.status, "try again later")
     if operation.method == "DELETE" and reply.status == 404:
-        remedy = f"it is gone already, or never was: {remedy}"
+        remedy = f"it is already gone, or never existed: {remedy}"
     if "api show" in remedy:
         remedy = remedy.replace("api show", f"api show {operation.operation_id}")
     yield remedy

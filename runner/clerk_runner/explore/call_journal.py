@@ -95,5 +95,5 @@ class CallJournal:
             raise StoppedError(
                 f"{self.path} cannot be used: {error}",
                 code="disk",
-                hint="make room on the disk, or set CLERK_BATCH_HOME to another folder",
+                hint="free some disk space, or set CLERK_BATCH_HOME to another folder",
             ) from error

@@ -245,7 +245,7 @@ def _last_answer(sent: Sent) -> Reply:
         )
     if _redirects(sent):
         raise StoppedError(
-            f"the address redirects elsewhere ({sent.reply.status}), and the key is for one host",
+            f"the server redirects elsewhere ({sent.reply.status}), and the key is for one host",
             code="redirected",
             hint="check CLERK_API_URL and any proxy in between",
         )

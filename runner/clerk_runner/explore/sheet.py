@@ -69,7 +69,7 @@ def limit_lines(operation: Operation) -> Iterator[str]:
 
 
 def page_line(operation: Operation) -> str:
-    """How the operation gives out its rows; empty where it is no list."""
+    """How the operation gives out its rows; empty where it is not a list."""
     if operation.list_shape is None:
         return ""
     rows = _SHAPE_TEXT[operation.list_shape]

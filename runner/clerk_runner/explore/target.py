@@ -57,7 +57,7 @@ def read_target(catalog: Catalog, words: Sequence[str], host: str = _CLERK_HOST)
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise UsageError("that is no address", code="target_malformed", hint="give the path: /users") from error
+        raise UsageError("that is not a URL", code="target_malformed", hint="give the path: /users") from error
     if parts.netloc and parts.netloc not in (host, _CLERK_HOST):
         raise UsageError(
             f"that address is on {parts.hostname}; calls go to {host} alone",

@@ -182,7 +182,7 @@ async def _get(session: aiohttp.ClientSession, address: str, etag: str | None) -
             return _Answer(200, body, response.headers.get("ETag"))
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise StoppedError(
-            f"{host} cannot be reached ({type(error).__name__}); everything that was there works on",
+            f"{host} cannot be reached ({type(error).__name__}); the documents that are here still work",
             code="unreachable",
             hint="try again later, or name another address with --source",
         ) from error
@@ -245,7 +245,7 @@ def _write(
         descriptions = {version: pack(collect(document)) for version, document in documents.items()}
     except (SpecError, KeyError, TypeError, AttributeError) as error:
         raise StoppedError(
-            f"what came is not usable: {error}; nothing was changed",
+            f"what was fetched is not usable: {error}; nothing was changed",
             code="document_malformed",
             hint="try again later, or name another address with --source",
         ) from error

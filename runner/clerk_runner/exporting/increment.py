@@ -87,9 +87,9 @@ def made_whole(basis: Basis, job: ExportJob, pieces: Pieces) -> Pieces:
     if job.incremental == "snapshot" and basis.former is not None and basis.mode == "changes":
         if not is_same(basis.former):
             raise StoppedError(
-                f"the former snapshot {basis.former.path} changed while this run went on",
+                f"the previous snapshot {basis.former.path} changed during this run",
                 code="snapshot_changed",
-                hint="put it back and resume the run, or begin anew with --fresh",
+                hint="restore it and resume the run, or start over with --fresh",
             )
         return in_pieces(merged(snapshot_lines(Path(basis.former.path)), lines_in(pieces)))
     if job.incremental == "changes" and basis.since_ms is not None and basis.mode == "full":

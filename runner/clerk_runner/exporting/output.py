@@ -47,7 +47,7 @@ class OutputFacts(msgspec.Struct, frozen=True):
     Attributes:
         path: absolute, or ``-``.
         size: in bytes; None where it went to standard output.
-        unfit: values that were left out because they are of another type than their column.
+        unfit: values that were left out because their type is not that of their column.
     """
 
     path: str
@@ -78,7 +78,7 @@ def require_free(path: Path, state: StateFolder, job: str, *, force: bool) -> No
         raise UsageError(
             f"the output {path} cannot be written",
             code="output",
-            hint="it must be a file, or nothing yet, in a folder that is yours",
+            hint="it must be a regular file, or not exist yet, in a folder that you can write to",
         )
     if force or not path.exists():
         return
@@ -104,7 +104,7 @@ def require_room(target: Path, form: Form, size: int) -> None:
         raise StoppedError(
             f"the output needs {size:,} bytes, and {target.parent} has {free:,} left",
             code="disk",
-            hint="make room on the disk, then resume the run: nothing is asked of Clerk again",
+            hint="free some disk space, then resume the run: nothing is asked of Clerk again",
         )
 
 

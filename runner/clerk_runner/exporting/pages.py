@@ -52,7 +52,7 @@ class Pages:
             call: the list with its filters; the page's own parameters are put behind them.
 
         Raises:
-            StoppedError: the answer is no list.
+            StoppedError: the answer is not a list.
             RunnerError: nothing can be asked any more, or the next permit is too far away.
         """
         failures = 0
@@ -74,7 +74,7 @@ class Pages:
         return StoppedError(
             f"Clerk refused a page of {self.name}: {reply.status} {reply.code}",
             code=reply.code,
-            hint="look at list: and where: in the job file, then resume the run",
+            hint="check list: and where: in the job file, then resume the run",
         )
 
     def _parse(self, body: bytes | memoryview) -> Page | NotAList:
@@ -85,7 +85,7 @@ class Pages:
             return reply.value
         reason = reply.value.reason if isinstance(reply.value, NotAList) else "nothing"
         raise StoppedError(
-            f"an answer for {self.name} is no list: {reason}",
+            f"an answer for {self.name} is not a list: {reason}",
             code="shape_changed",
             hint="Clerk's API may have changed; try another api_version in the job file",
         )
@@ -106,6 +106,6 @@ class Pages:
         if failures >= SLOW_TRIES and limit == self.size and limit > LEAST_PAGE and self.exchange.trouble:
             self.size, self.is_halved = max(LEAST_PAGE, limit // 2), True
             self.log.warning("page_size", page_size=self.size, reason=self.exchange.trouble)
-            self.note(f"pages do not arrive ({self.exchange.trouble}): asking for {self.size} rows at once")
+            self.note(f"pages do not arrive ({self.exchange.trouble}): asking for only {self.size} rows at once")
         if self.exchange.trouble:
             await self.exchange.pause(failures)

@@ -23,7 +23,7 @@ from clerk_runner.exporting.output import STDOUT, output_path, require_free
 from clerk_runner.exporting.request import ExportRequest
 from clerk_runner.exporting.sinks import require_extra
 from clerk_runner.exporting.walkers import walkers_wanted
-from clerk_runner.exporting.walking import FIRST_PARTS, count_users
+from clerk_runner.exporting.walking import count_users
 from clerk_runner.planner import DEFAULT_LATENCY_S
 from clerk_runner.request import check_kind
 
@@ -109,8 +109,10 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
             exchange = account.exchange
             found = await _count(counted, job.where if job.for_each is None else (), exchange)
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
-    pages = None if found is None else _pages(request, counted, found)
-    ends_s = None if pages is None else await asyncio.to_thread(_ends_s, request, pages, latency_s)
+    usage = gate.usage()[0]
+    walkers = walkers_wanted(usage.allowed / usage.period_s, latency_s)
+    pages = None if found is None else _pages(request, counted, found, walkers)
+    ends_s = None if pages is None else await asyncio.to_thread(_ends_s, request, pages, latency_s, walkers)
     return ExportPlan(
         request=request,
         target=target,
@@ -137,7 +139,7 @@ async def _count(operation: Operation, where: tuple[tuple[str, str], ...], excha
         raise StoppedError(
             f"Clerk refused the list {operation.path}: {reply.status} {reply.code}",
             code=reply.code,
-            hint="look at list: and where: in the job file",
+            hint="check list: and where: in the job file",
         )
     page = reply.value if reply is not None else None
     if not isinstance(page, Page):
@@ -145,32 +147,31 @@ async def _count(operation: Operation, where: tuple[tuple[str, str], ...], excha
     return page.total_count if limit else len(page)
 
 
-def _pages(request: ExportRequest, operation: Operation, rows: int) -> int:
+def _pages(request: ExportRequest, operation: Operation, rows: int, walkers: int) -> int:
     """How many pages so many rows are, and with ``for_each`` one more below each of them."""
     below = 0 if request.job.for_each is None else rows
-    return below + _pages_of(request, operation, rows)
+    return below + _pages_of(request, operation, rows, walkers)
 
 
-def _pages_of(request: ExportRequest, operation: Operation, rows: int) -> int:
+def _pages_of(request: ExportRequest, operation: Operation, rows: int, walkers: int) -> int:
     size = (request.job.page_size if request.job.for_each is None else None) or operation.page_maximum
     if size is None:
         return 1
     if is_sliced(operation):
-        parts = min(FIRST_PARTS[request.credentials.key.kind.value], rows // size + 1)
+        parts = min(walkers, rows // size + 1)
         return parts + math.ceil(rows / size * SLICED_COST)
     return 1 + max(0, math.ceil((rows - size + 1) / (size - min(OVERLAP, size // 2))))
 
 
-def _ends_s(request: ExportRequest, pages: int, latency_s: float) -> float:
+def _ends_s(request: ExportRequest, pages: int, latency_s: float, walkers: int) -> float:
     """Play the pages through: many at once where users are sliced or lists are many, else one after the other."""
     played = min(pages, PLAYED)
 
     async def play() -> float:
         clock = VirtualClock(time.time())
         gate = Gate(request.credentials.key.kind, request.gate_options, clock)
-        usage = gate.usage()[0]
         many = is_sliced(request.operation) or request.job.for_each is not None
-        workers = walkers_wanted(usage.allowed / usage.period_s, latency_s) if many else 1
+        workers = walkers if many else 1
         left = iter(range(played))
 
         async def work() -> None:

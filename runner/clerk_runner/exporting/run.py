@@ -120,7 +120,7 @@ class _Run:
             raise UsageError(
                 f"the job file or the key's instance changed since run {facts.id} began",
                 code="run_differs",
-                hint="begin anew with: clerk-batch run --fresh",
+                hint="start over with: clerk-batch run --fresh",
             )
         request.folder.hold()
         return Choice(request.folder, "continue")

@@ -93,7 +93,7 @@ class Spool:
             raise StoppedError(
                 f"{path} has {found} bytes, and the journal says {size}",
                 code="spool_short",
-                hint="restore the run folder, or begin anew with --fresh",
+                hint="restore the run folder, or start over with --fresh",
             )
         os.ftruncate(self._file, size)
         self.path = path

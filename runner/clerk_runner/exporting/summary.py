@@ -24,7 +24,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
         parents: how many organizations or users were asked for their list; None without ``for_each``.
         pages: answers that are in the output.
         worst_page_s: how long the slowest answer took, in seconds.
-        unfit: values that Parquet has no place for, because they are of another type than their column.
+        unfit: values that Parquet has no place for, because their type is not that of their column.
         output: the file; None before it was written.
         sha256: of the output.
         size: of the output, in bytes.

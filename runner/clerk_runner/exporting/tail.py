@@ -140,7 +140,7 @@ async def require_end(journal: Journal, spool: Spool) -> None:
         raise StoppedError(
             f"{spool.path} does not end with the page that the journal has",
             code="spool_foreign",
-            hint="restore the run folder, or begin anew with --fresh",
+            hint="restore the run folder, or start over with --fresh",
         )
 
 

@@ -30,8 +30,6 @@ __all__ = ["Walk", "WalkParts", "count_users", "make_walk", "walk_below", "walk_
 COUNT: Final = Call("GetUsersCount", "GET", "/users/count", "/users/count", Safety.READ)
 AT_ONCE: Final = 500
 """Parts that are read from the journal at once."""
-FIRST_PARTS: Final = {"production": 16, "development": 4}
-"""Parts that the time is cut into at the start: walkers that the limit of each kind feeds at 0.2 s an answer."""
 
 
 class Walk(Protocol):
@@ -54,14 +52,12 @@ class WalkParts:
     Attributes:
         operation: the list that is walked.
         where: its filters.
-        kind: of the instance, ``production`` or ``development``.
         total: users by Clerk's unfiltered count; None where filters make that no help.
         spool: where the rows that are kept already lie; None where the rows are parents.
     """
 
     operation: Operation
     where: tuple[tuple[str, str], ...]
-    kind: str
     total: int | None
     journal: Journal
     positions: Positions
@@ -172,9 +168,9 @@ async def _sharing(given: WalkParts, call: Call) -> Sharing:
     high_ms: int = await given.journal.get("end_ms")
     high_ms = max(low_ms + 1, min(high_ms, int(bounds.get("created_at_before") or high_ms)))
     by_cursor = given.operation.parameter("starting_after") is not None
-    sharing = Sharing.cut(
-        low_ms, high_ms, FIRST_PARTS[given.kind], page_size=given.pages.size, total=given.total, by_cursor=by_cursor
-    )
+    # One for each walker: where answers take seconds, a few parts would take many of them to become enough.
+    parts = walkers_wanted(given.rate_per_s, given.pages.exchange.latency_s)
+    sharing = Sharing.cut(low_ms, high_ms, parts, page_size=given.pages.size, total=given.total, by_cursor=by_cursor)
     await save_positions(given.journal, sharing.slices.values())
     return sharing
 
@@ -200,7 +196,7 @@ async def _first_ms(exchange: Exchange, call: Call) -> int:
         raise StoppedError(
             f"Clerk refused the list of users: {reply.status} {reply.code}",
             code=reply.code,
-            hint="look at where: in the job file",
+            hint="check where: in the job file",
         )
     try:
         rows = reply.rows("the first user")

@@ -45,7 +45,7 @@ def _body(story: Story) -> Iterator[Html]:
     yield from _error(story.summary)
     over_time = timeline(story.series)
     if over_time is None:
-        yield '<section class="whole"><h2>Over time</h2><p class="quiet">Nothing was noted while it ran.</p></section>'
+        yield '<section class="whole"><h2>Over time</h2><p class="quiet">Nothing was recorded in it.</p></section>'
     else:
         yield from figures(over_time, story.limits)
     yield from _outcomes(story)
@@ -88,7 +88,7 @@ def _tiles(story: Story) -> Html:
     requests, throttled = (max(summary.get(name, 0), getattr(whole, name)) for name in ("requests", "throttled"))
     tiles.append(("requests", number(requests), ""))
     tiles.append(("refused as too fast (429)", number(throttled), "warn" if throttled else ""))
-    tiles.append(("worked on it", duration(_worked_s(story)), ""))
+    tiles.append(("time at work", duration(_worked_s(story)), ""))
     if median is not None:
         tiles.append(("median answer", f"{median * 1000:.0f} ms", ""))
     told = (
@@ -138,7 +138,7 @@ def _failed(story: Story) -> Iterator[Html]:
     told = "".join(_failed_table(story, one) for one in story.failed)
     step = " --step NAME" if any(one.step for one in story.failed) else ""
     command = f"<code>clerk-batch runs failed {text(story.facts.id)}{step}</code>"
-    again = f"<p class='quiet'>All of them, to mend and feed back: {command}</p>"
+    again = f"<p class='quiet'>All of them, to fix and feed back: {command}</p>"
     yield f'<section class="whole"><h2>Failed rows</h2>{told}{again}</section>'
 
 
@@ -225,13 +225,13 @@ def _facts(story: Story) -> Html:
 def _starts(starts: list[Start]) -> Html:
     rows = []
     for one in starts[-SHOWN_STARTS:]:
-        lasted = "did not end by itself" if one.ended_ms is None else duration((one.ended_ms - one.begun_ms) / 1000)
+        lasted = "did not end normally" if one.ended_ms is None else duration((one.ended_ms - one.begun_ms) / 1000)
         versions = ", ".join(f"{name} {value}" for name, value in one.versions.items())
         rows.append((text(_moment(one.begun_ms)), text(lasted), text(versions)))
     more = (
         f"The last {SHOWN_STARTS} of {len(starts)} starts" if len(starts) > SHOWN_STARTS else "Every start of this run"
     )
-    told = table(more, ("begun", "lasted", "versions"), rows) if rows else '<p class="quiet">None was noted.</p>'
+    told = table(more, ("begun", "lasted", "versions"), rows) if rows else '<p class="quiet">None was recorded.</p>'
     return f"<section class='whole'><h2>Starts and versions</h2>{told}</section>"
 
 

@@ -31,7 +31,7 @@ def parse_part(text: str) -> float:
     match = _PART.fullmatch(text.strip())
     part = float(match[1]) / (100 if match[2] else 1) if match else 2.0
     if part > 1:
-        raise ValueError(f"application: {text!r} is no part of the window; write 20% or 0.2")
+        raise ValueError(f"application: {text!r} is not a share of the window; write 20% or 0.2")
     return part
 
 

@@ -86,12 +86,12 @@ class Call:
         """The body as JSON; an absent one is an empty object.
 
         Raises:
-            RefusalError: 400 where it is no JSON.
+            RefusalError: 400 where it is not JSON.
         """
         if not self.body:
             return {}
         try:
             value: object = orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            raise refusal(400, "request_body_invalid", "invalid body", "the request's body is no JSON") from error
+            raise refusal(400, "request_body_invalid", "invalid body", "the request's body is not JSON") from error
         return value

@@ -139,7 +139,7 @@ def _options(text: str, words: list[str]) -> dict[str, Any]:
         elif equals and name in {"every", "first", "skip"} and value.isdigit():
             options[name] = int(value)
         else:
-            raise ValueError(f"{text!r}: {word!r} is no option; there are 2%, {', '.join(_OPTIONS)}")
+            raise ValueError(f"{text!r}: {word!r} is not an option; there are 2%, {', '.join(_OPTIONS)}")
     return options
 
 

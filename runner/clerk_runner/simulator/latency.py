@@ -31,7 +31,7 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no duration; write 50ms, 1.5s, 4h or 30d")
+        raise ValueError(f"{text!r} is not a duration; write 50ms, 1.5s, 4h or 30d")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
@@ -67,7 +67,7 @@ class Latency:
             return cls("constant", seconds, seconds)
         low_s, high_s = (float(match[group]) * _UNITS[match[4]] for group in (2, 3))
         if not 0 < low_s <= high_s:
-            raise ValueError(f"{text!r} is no range of latencies; write the smaller one first, above zero")
+            raise ValueError(f"{text!r} is not a range of latencies; write the smaller one first, above zero")
         wide = high_s > 2 * low_s
         shape: Literal["lognormal", "uniform"] = "lognormal" if wide else "uniform"
         if match[1] is not None:
@@ -108,10 +108,10 @@ class Stall:
         """
         length, slash, period = text.partition("/")
         if not slash:
-            raise ValueError(f"{text!r} is no stall; write LENGTH/PERIOD, such as 1s/17s")
+            raise ValueError(f"{text!r} is not a stall; write LENGTH/PERIOD, such as 1s/17s")
         stall = cls(parse_duration(length), parse_duration(period))
         if not 0 < stall.length_s < stall.period_s:
-            raise ValueError(f"{text!r} is no stall; its length must be above zero and below its period")
+            raise ValueError(f"{text!r} is not a stall; its length must be above zero and below its period")
         return stall
 
     def wait_s(self, now_s: float) -> float:

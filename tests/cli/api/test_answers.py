@@ -114,8 +114,8 @@ def test_a_long_list_is_cut() -> None:
     ("status", "code", "remedy"),
     [
         (400, "bulk_size_exceeded", "send fewer at once"),
-        (422, "form_param_unknown", "clerk-batch api show GetUser tells the fields of this operation"),
-        (422, "form_something", "clerk-batch api show GetUser tells what the operation takes"),
+        (422, "form_param_unknown", "clerk-batch api show GetUser lists the fields of this operation"),
+        (422, "form_something", "clerk-batch api show GetUser says what the operation takes"),
         (401, "authentication_invalid", "check CLERK_SECRET_KEY"),
         (418, "teapot", "try again later"),
     ],
@@ -182,7 +182,7 @@ def test_an_organization_without_a_creator_is_warned_of() -> None:
         list(announcement(operation, prepare(operation, Inputs(body=body)), WHERE))
         for body in ({"name": "Acme"}, {"name": "Acme", "created_by": "user_1"})
     )
-    warning = "  note       nobody will be its member, because created_by is not given"
+    warning = "  note       it will have no members, because created_by is not given"
     assert warning in lonely
     assert warning not in owned
 

@@ -400,7 +400,7 @@ class TestWriting:
         assert b"new@b.co" not in (home / "calls.db").read_bytes()
         again = run_api("POST", "/invitations", "--field", "email_address=new@b.co", "--yes")
         assert again.return_value == Exit.SOME_FAILED
-        assert "it is there already: nothing has to be created" in again.stderr
+        assert "it already exists: nothing has to be created" in again.stderr
 
     def test_a_delete_needs_the_id_of_what_it_destroys(
         self, run_api: Api, clerk: SimulatedClerk, allowed: None, user: str
@@ -578,7 +578,7 @@ class TestTrouble:
         assert result.stderr.splitlines()[-1] == f"Deleted: {user}"
         again = run_api(*words)
         assert again.return_value == Exit.SOME_FAILED
-        assert again.stderr.splitlines()[-1].startswith("it is gone already, or never was: ")
+        assert again.stderr.splitlines()[-1].startswith("it is already gone, or never existed: ")
 
     def test_a_refusal_after_a_lost_answer_says_that_it_was_perhaps_done(
         self, run_api: Api, lossy: Callable[..., SimulatedClerk], allowed: None, monkeypatch: pytest.MonkeyPatch
@@ -588,9 +588,7 @@ class TestTrouble:
         invitation = clerk.perform("GET", "/invitations")[0]["id"]
         result = run_api("POST", f"/invitations/{invitation}/revoke", "--yes")
         assert result.return_value == Exit.SOME_FAILED
-        told = (
-            "an answer before this one was lost: perhaps it was done then; see: clerk-batch api call GET /invitations"
-        )
+        told = "an earlier answer was lost: it may have been done then; see: clerk-batch api call GET /invitations"
         assert told in result.stderr.splitlines()
 
     def test_a_read_that_is_cut_off_is_read_again_and_never_shown_as_nothing(

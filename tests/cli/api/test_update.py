@@ -262,7 +262,7 @@ def test_a_damaged_cache_is_left_aside_with_a_note(fetched: Api, home: Path) -> 
     (home / "catalog" / "prose-2030-01-01.bin").write_bytes(b"nonsense")
     result = fetched("versions")
     assert "2030-01-01" not in result.stdout
-    assert "is damaged: make it anew, or install the package again; run clerk-batch api update" in result.stderr
+    assert "is damaged: install clerk-batch again; run clerk-batch api update" in result.stderr
     library = Library(home)
     assert library.index() == {}
     assert library.prose("2030-01-01") == {}

@@ -37,7 +37,7 @@ def found(schema: Schema, value: Json) -> list[str]:
         (Schema(type="string", pattern="^user_"), "x", "does not have the documented form ^user_"),
         (Schema(type="array", items=TEXT, min_items=1), [], "needs at least 1 items, has 0"),
         (Schema(type="array", items=TEXT, max_items=1), ["a", "b"], "takes at most 1 items, has 2"),
-        (Schema(type="array", items=TEXT, unique_items=True), ["a", "a"], "names an item twice"),
+        (Schema(type="array", items=TEXT, unique_items=True), ["a", "a"], "contains an item twice"),
     ],
 )
 def test_what_is_wrong_with_a_value(schema: Schema, value: Json, message: str) -> None:

@@ -145,7 +145,7 @@ def test_a_wrong_query_is_refused_with_the_right_one(name: str, value: str, find
 def test_an_order_that_is_not_documented_is_refused(order: str) -> None:
     (finding,) = refusal(USERS, query=(("order_by", order),))
     assert finding.startswith("query order_by: must be one of created_at, updated_at, ")
-    assert finding.endswith(", with + (upward) or - (downward) before it")
+    assert finding.endswith(", with + (ascending) or - (descending) before it")
 
 
 @pytest.mark.parametrize("order", ["created_at", "+created_at", "-last_sign_in_at", "web3wallet"])
@@ -156,8 +156,8 @@ def test_the_documented_orders_are_taken(order: str) -> None:
 def test_a_cursor_stands_alone_and_goes_by_creation() -> None:
     query = (("starting_after", "user_1"), ("offset", "10"), ("order_by", "username"))
     assert refusal(USERS, query=query) == [
-        "query offset: cannot stand beside starting_after; leave out one of them",
-        "query order_by: must be +created_at or -created_at beside starting_after",
+        "query offset: cannot be used with starting_after; leave out one of them",
+        "query order_by: must be +created_at or -created_at with starting_after",
     ]
 
 
@@ -169,7 +169,7 @@ def test_counts_that_only_the_texts_state_are_checked() -> None:
 
 def test_a_parameter_of_one_value_is_not_given_twice() -> None:
     assert refusal(USERS, query=(("limit", "1"), ("limit", "2"))) == [
-        "query limit: takes one value, and is given more than once"
+        "query limit: takes one value but is given more than once"
     ]
 
 
@@ -228,7 +228,7 @@ def test_a_wrong_body_is_refused(operation: str, body: Json, findings: list[str]
 def test_a_role_without_its_prefix_is_stopped(role: str, hint: str) -> None:
     one: Json = {"email_address": "a@b.co", "role": role}
     path = {"organization_id": "org_1"}
-    message = f"is not the key of a role, which begins with org:; {hint}"
+    message = f"is not a role key, which begins with org:; {hint}"
     assert refusal("CreateOrganizationInvitation", path=path, body=one) == [f"body role: {message}"]
     assert refusal("CreateOrganizationInvitationBulk", path=path, body=[one]) == [f"body [0].role: {message}"]
     assert refusal("ListOrganizationMemberships", path=path, query=[("role", role)]) == [f"query role: {message}"]
@@ -244,9 +244,11 @@ def test_a_long_refusal_is_cut() -> None:
 
 def test_unknown_path_values_are_refused() -> None:
     assert refusal("GetUser", path={"user_id": "user_1", "org": "x"}) == [
-        "path org: is no parameter of the path; known: user_id"
+        "path org: is not a parameter of this path; known: user_id"
     ]
-    assert refusal("GetUserList", path={"org": "x"}) == ["path org: is no parameter of the path; this path has none"]
+    assert refusal("GetUserList", path={"org": "x"}) == [
+        "path org: is not a parameter of this path; this path has none"
+    ]
 
 
 def test_no_check_sends_what_was_written() -> None:

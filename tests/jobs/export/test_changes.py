@@ -36,7 +36,7 @@ def test_a_merged_snapshot_is_the_one_of_a_full_export(former: Users, new: Users
 
 
 def test_a_file_that_is_no_snapshot_is_refused() -> None:
-    with pytest.raises(ValueError, match="order"):
+    with pytest.raises(ValueError, match="sorted"):
         list(merged([b'{"id":"b","created_at":2}', b'{"id":"a","created_at":1}'], []))
 
 

@@ -180,7 +180,7 @@ def test_a_cursor_that_comes_back_stops_the_walk() -> None:
     one = Slice(0, 100, 200)
     one.query(2)
     one.take(page_of(("a", 110), ("b", 110)))
-    with pytest.raises(DisorderError, match="circle"):
+    with pytest.raises(DisorderError, match="repeat"):
         one.take(page_of(("a", 110), ("b", 110)))
 
 
@@ -243,3 +243,27 @@ def test_an_offset_behind_deleted_users_steps_back() -> None:
     found.update(walk(model, one))
     assert stay <= set(found)
     assert set(found.values()) == {1}
+
+
+def test_a_page_that_is_believed_to_be_the_last_needs_no_proof() -> None:
+    """Asked for by time, a short page ends its slice: no cursor can have been deleted meanwhile."""
+    one = Slice(0, 0, 40)
+    one.query(PAGE)
+    one.take(Page([str(each) for each in range(PAGE)], list(range(PAGE)), b"{}\n" * PAGE))
+    assert dict(one.query(PAGE)).get("starting_after") is None
+    rows = one.take(Page([str(each) for each in range(24, 40)], list(range(24, 40)), b"{}\n" * 16)).rows
+    assert list(rows) == list(range(1, 16))
+    assert one.state == "closed"
+
+
+def test_a_walk_far_from_its_end_or_within_one_millisecond_goes_on_by_cursor() -> None:
+    far = Slice(0, 0, 1_000)
+    far.query(PAGE)
+    far.take(Page([str(each) for each in range(PAGE)], list(range(PAGE)), b"{}\n" * PAGE))
+    assert dict(far.query(PAGE))["starting_after"] == "24"
+    # By time, these 20 would come again.
+    dense = Slice(0, 0, 40)
+    dense.query(PAGE)
+    times = [0] * (PAGE - 20) + [30] * 20
+    dense.take(Page([str(each) for each in range(PAGE)], times, b"{}\n" * PAGE))
+    assert dict(dense.query(PAGE))["starting_after"] == "24"

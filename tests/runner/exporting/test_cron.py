@@ -119,7 +119,7 @@ def test_the_metrics_file_is_checked_first_and_written_last(tmp_path: Path) -> N
     ("lines", "said"),
     [
         ("output: a.jsonl\nkeep_outputs: 3\n", "put {date} into output:"),
-        ("output: a.jsonl\nping: {success: example.com}\n", "must be a whole address"),
+        ("output: a.jsonl\nping: {success: example.com}\n", "must be a full URL"),
         ("output: a.jsonl\nping: {sucess: https://example.com}\n", "did you mean success?"),
     ],
 )

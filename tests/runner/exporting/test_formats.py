@@ -88,11 +88,11 @@ def test_a_reader_that_has_enough_may_leave(tmp_path: Path) -> None:
     ("lines", "said"),
     [
         ("output: users.xlsx\n", "must end with one of .jsonl"),
-        ("output: users.parquet.gz\n", "compressed in itself"),
+        ("output: users.parquet.gz\n", "already compressed"),
         ('output: "-"\nformat: sqlite\n', "cannot be piped"),
         ("output: a.jsonl\ncolumns: [id]\n", "JSON Lines has every field"),
         ("output: a.csv\ncolumns: [id, Id]\n", "more than once"),
-        ("output: a.csv\ncolumns: [primary_mail]\n", "no documented field of users"),
+        ("output: a.csv\ncolumns: [primary_mail]\n", "not a documented field of users"),
         ("output: a.csv\ncolumns: [frist_name]\n", "did you mean first_name?"),
         ("output: a.csv\ncolumns: []\n", "must be a list of columns"),
         ("output: a.csv\ncolumns: [[id]]\n", "must be a path"),

@@ -106,8 +106,8 @@ def test_a_snapshot_that_somebody_changed_is_made_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("list: invitations\noutput: a.jsonl\nincremental: changes\n", "is for users alone"),
-        ("list: users\noutput: a.jsonl\nincremental: changes\nwhere: {banned: true}\n", "knows no filters"),
+        ("list: invitations\noutput: a.jsonl\nincremental: changes\n", "is only for users"),
+        ("list: users\noutput: a.jsonl\nincremental: changes\nwhere: {banned: true}\n", "cannot have filters"),
         ("list: users\noutput: a.csv\nincremental: snapshot\n", "needs a file of JSON Lines"),
         ("list: users\noutput: a.jsonl\nincremental: snapshot\nfull_every: 5s\n", "must be from 3600s"),
     ],

@@ -71,7 +71,7 @@ def test_pages_that_do_not_arrive_are_asked_for_with_half_of_their_rows(tmp_path
         workplace_of(tmp_path, clerk, JOB + "page_size: 200\n")
         ended = Workplace(tmp_path, {**clerk.environment, "CLERK_BATCH_SPEED": "20"}).run("run", "job.yaml")
     assert ended.code == 0, ended.err
-    assert "asking for 100 rows at once" in ended.err
+    assert "asking for only 100 rows at once" in ended.err
     rows = rows_of(tmp_path / "users.jsonl")
     assert len({row["id"] for row in rows}) == len(rows) == 2000
 
@@ -140,7 +140,7 @@ def test_our_own_output_is_replaced_and_nobody_elses(tmp_path: Path) -> None:
     ("lines", "said"),
     [
         ("where: {created_at: 5}\n", "where.created_at"),
-        ("where: {limit: 5}\n", "belongs to the walk"),
+        ("where: {limit: 5}\n", "is set by clerk-batch"),
         ("where: {banned: maybe}\n", "where.banned"),
         ("page_size: 501\n", "at most 500"),
         ("output: users.xlsx\n", "must end with"),
@@ -241,6 +241,6 @@ def test_an_unfinished_export_whose_job_changed_is_refused_and_left_behind_on_re
         workplace.write("job.yaml", JOB + "where: {query: nobody}\n")
         refused = workplace.run("run", "job.yaml", "--json")
         assert (refused.code, refused.json["error"]["code"]) == (2, "run_differs")
-        assert refused.json["error"]["hint"] == "--fresh leaves it behind and begins anew"
+        assert refused.json["error"]["hint"] == "--fresh abandons it and starts over"
         anew = workplace.run("run", "job.yaml", "--json", "--fresh")
     assert (anew.code, anew.json["items"]["done"]) == (0, 0)

@@ -164,7 +164,7 @@ def test_it_tells_what_is_worth_knowing() -> None:
         "mend the cause",
         "limits.share=1.0",
         "invitations-bulk: 22 an hour",
-        "did not end by itself",
+        "did not end normally",
         "13 min 20 s",
         "people&#x27;s data" if not STORY.is_masked else "Values are masked",
         "clerk-batch runs failed 20260102-030405-abcd",
@@ -186,7 +186,7 @@ def test_a_run_of_which_nothing_was_noted_has_a_report_too() -> None:
     bare = dataclasses.replace(
         STORY, series=Series(), pauses=[], limits={}, starts=[], outcomes=[], failed=[], summary={}
     )
-    assert "Nothing was noted while it ran." in page_of(bare)
+    assert "Nothing was recorded in it." in page_of(bare)
 
 
 def luminance(colour: str) -> float:

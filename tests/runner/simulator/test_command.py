@@ -54,9 +54,9 @@ def test_a_process_of_its_own_counts_for_those_who_die() -> None:
     ("options", "complaint"),
     [
         (["--fail", "POST /x:explode"], "no fault is called 'explode'"),
-        (["--latency", "soon"], "no duration"),
+        (["--latency", "soon"], "not a duration"),
         (["--user-created", "never"], "uniform, burst:4h"),
-        (["--stall", "1s"], "no stall"),
+        (["--stall", "1s"], "not a stall"),
         (["--key", "sk_live_a", "--key", "sk_test_a"], "they open one instance"),
         (["--members", "-1"], "members"),
     ],

@@ -48,10 +48,10 @@ def test_a_fault_is_read(text: str, expected: dict[str, object]) -> None:
         ("POST /x:200", "no fault is called '200'"),
         ("POST /x:503:0%", "share"),
         ("POST /x:503:120%", "share"),
-        ("POST /x:503:every=x", "no option"),
-        ("POST /x:503:often", "no option"),
+        ("POST /x:503:every=x", "not an option"),
+        ("POST /x:503:often", "not an option"),
         ("POST /x:503:some%", "could not convert"),
-        ("POST /x:slow:by=soon", "no duration"),
+        ("POST /x:slow:by=soon", "not a duration"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(text: str, complaint: str) -> None:

@@ -86,7 +86,7 @@ def _operation_of(catalog: Catalog) -> Callable[[str], str | None]:
 def _usage(error: ClerkBatchError) -> UsageError:
     hint = "clerk-batch api list WORDS finds operations"
     if isinstance(error, UnknownVersionError):
-        hint = "clerk-batch api versions tells where they are from, clerk-batch api update fetches newer ones"
+        hint = "clerk-batch api versions shows where they come from, clerk-batch api update fetches newer ones"
     return UsageError(str(error), code="unknown_name", hint=hint)
 
 

@@ -39,8 +39,8 @@ _CARRIED = re.compile(r"\{(\d+)\.id\}")
 def ask(context: click.Context, words: Sequence[str], options: CallOptions, *, explain: bool) -> int:
     """Say what you want in words: "get user john_doe", "users created in the last 7 days".
 
-    The call that is understood is shown first, and why; a write asks as `api call` does. Where two things fit, it asks
-    back. Rules understand the words: nothing is sent anywhere for it.
+    Shows the call it understood, and why, before it sends it; a write asks first, as `api call` does. When the words
+    fit several calls, it asks which one. Rules on this machine match the words; they are sent nowhere.
     """
     state: ApiState = context.obj
     text = " ".join(words)

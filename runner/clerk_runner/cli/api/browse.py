@@ -100,10 +100,10 @@ class _Browser:
     def _with_optional(self, operation: Operation, inputs: Inputs, optional: list[tuple[str, str, Schema]]) -> Inputs:
         while optional:
             rows = [
-                "(that is all)",
+                "(done)",
                 *(f"{name:36} {type_text(child):24} {bounds_text(child)}" for _, name, child in optional),
             ]
-            place = pick("More to give?", rows)
+            place = pick("Add another field?", rows)
             if not place:
                 break
             where, name, child = optional[place - 1]

@@ -21,7 +21,7 @@ __all__ = ["call"]
 @call_options
 @click.pass_obj
 def call(state: ApiState, words: Sequence[str], options: CallOptions) -> int:
-    """Call one operation: METHOD and PATH (an address with a query will do), or its operationId.
+    """Call one operation: METHOD and PATH (a URL with a query works too), or its operationId.
 
     The call is checked against the documents of the same API version before it is sent. A write says first what will
     happen, and asks.

@@ -140,7 +140,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 def _body(options: CallOptions) -> Json:
     if options.data is not None and options.file is not None:
-        raise UsageError("-d and --file exclude each other", code="body_twice", hint="leave out one of them")
+        raise UsageError("-d and --file cannot be used together", code="body_twice", hint="leave out one of them")
     if options.data is None and options.file is None:
         return None
     where = options.file or "the body"
@@ -154,7 +154,7 @@ def _body(options: CallOptions) -> Json:
         meant = f"--file {given[1:]} reads a file" if given.startswith("@") else ""
         raise _malformed(f"the body is not JSON ({place})", meant or "quote it for the shell") from error
     except UnicodeDecodeError as error:
-        raise _malformed(f"{where} is not text in UTF-8", "the body is a JSON file") from error
+        raise _malformed(f"{where} is not UTF-8 text", "the body is a JSON file") from error
     except RecursionError as error:
         raise _malformed("the body is nested too deeply", "no operation takes more than a few levels") from error
     except ValueError as error:

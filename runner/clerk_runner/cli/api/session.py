@@ -138,13 +138,13 @@ class CallSession:
     def _refuse_early(self, operation: Operation, inputs: Inputs) -> None:
         if operation.body is not None and operation.body.media_type != "application/json":
             raise UsageError(
-                f"{operation} uploads a file, which is sent by curl alone",
+                f"{operation} uploads a file, which only curl can send",
                 code="upload_unsupported",
                 hint=f"curl -X {operation.method} {self._api_url}/v1{operation.path} "
                 '-H "Authorization: Bearer $CLERK_SECRET_KEY" -F file=@image.png',
             )
         if self._options.all_pages and operation.list_shape is None:
-            raise UsageError(f"{operation} is no list, so --all means nothing", code="no_list", hint="leave it out")
+            raise UsageError(f"{operation} is not a list, so --all does not apply", code="no_list", hint="leave it out")
         stop_metadata_update(operation, inputs, replacing=self._options.replace)
 
     def _completed(self, operation: Operation, inputs: Inputs) -> Inputs:
@@ -211,12 +211,10 @@ class CallSession:
             try:
                 reply = await caller.send(call, bodyless=bodyless)
             except MayHaveHappened as error:
-                error.hint = f"it is not sent again; see whether it is there: {tells}" if tells else error.hint
+                error.hint = f"it is not sent again; check whether it happened: {tells}" if tells else error.hint
                 raise
             if caller.doubted and not reply.ok:
-                say_all(
-                    ["an answer before this one was lost: perhaps it was done then" + (tells and f"; see: {tells}")]
-                )
+                say_all(["an earlier answer was lost: it may have been done then" + (tells and f"; see: {tells}")])
             return self._show_reply(operation, call, reply)
 
     def _confirm(self, operation: Operation, call: Call) -> None:

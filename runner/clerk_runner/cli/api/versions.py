@@ -20,7 +20,7 @@ SOURCE_VARIABLE = "CLERK_BATCH_SPEC_SOURCE"
 @click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
 @click.pass_obj
 def versions(state: ApiState, *, as_json: bool) -> None:
-    """List every API version at hand, the newest marked, with where it is from.
+    """List the API versions known here and where each comes from; the newest is marked.
 
     `api` uses the newest; a job uses the newest of the package, frozen when its run begins.
     """

@@ -15,7 +15,7 @@ class Sink(Protocol):
     """
 
     unfit: int
-    """Values that the format has no place for, because they are of another type than their column."""
+    """Values that the format has no place for, because their type is not that of their column."""
 
     def take(self, data: bytes) -> None:
         """Take the next bytes of the rows, one JSON object a line; a piece may end anywhere.
