@@ -1,4 +1,4 @@
-"""The kinds of job about users: creating them, and taking that back; see `clerk_runner.kinds`."""
+"""The kinds of job about users: creating them, and taking that back; see `clerk_runner.kind`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clerk_jobs.jobfile import CreateUsersJob, UndoCreatesJob
 from clerk_jobs.rows import open_rows
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
+from clerk_runner.kind import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
 from clerk_runner.mapping import MappingKeeper, owners_of, require_mapping
 from clerk_runner.request import RunRequest
 from clerk_runner.spans import Span

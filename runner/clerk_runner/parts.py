@@ -12,7 +12,8 @@ from clerk_jobs.references import Look, Referring
 from clerk_jobs.rows import RowSource
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, kind_of
+from clerk_runner.kind import Kind
+from clerk_runner.kinds import kind_of
 from clerk_runner.listing import listing_of
 from clerk_runner.named import NamedRows
 from clerk_runner.request import RunRequest, SourceJob, steps_of

@@ -29,7 +29,7 @@ from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Screens, Surroundings
+from clerk_runner.kind import Screens, Surroundings
 from clerk_runner.listing import Listing, listed_rows
 from clerk_runner.logs import silent_log
 from clerk_runner.named import NamedRows

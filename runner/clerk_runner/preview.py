@@ -16,7 +16,7 @@ from clerk_runner.credentials import Credentials
 from clerk_runner.folding import count_units
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, Screens
+from clerk_runner.kind import Kind, Screens
 from clerk_runner.parts import Part
 from clerk_runner.planner import DEFAULT_LATENCY_S, Course, Forecast, forecast
 from clerk_runner.report import added, count_items, row_problems

@@ -29,7 +29,7 @@ from clerk_runner.folders import RunFolder
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import SCREENERS, Screens, Surroundings
+from clerk_runner.kind import SCREENERS, Screens, Surroundings
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
 from clerk_runner.logs import Log
