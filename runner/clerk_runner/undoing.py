@@ -188,6 +188,7 @@ def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[by
         yield orjson.dumps({"id": user_id, "does": "delete"}) + b"\n"
     if changed:
         for user_id, changes in changes_of(reader, span, which="1"):
+            assert changes is not None, "the values of users are always kept"
             yield b'{"id":%b,"does":"restore","changes":%b}\n' % (orjson.dumps(user_id), changes)
 
 

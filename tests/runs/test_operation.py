@@ -316,6 +316,7 @@ def test_a_backup_that_a_kill_left_half_is_written_anew_before_anything_is_delet
     if ended.code:
         # Not the job again: a run that was killed when all was done is done, and the next one would be a new one.
         ended = workplace.run("resume", "last", *options[2:])
+    assert ended.code == 0, ended.out + ended.err
     assert items(ended)["done"] == 60
     saved = [json.loads(line)["id"] for line in (workplace.folder / "saved.jsonl").read_bytes().splitlines()]
     assert sorted(saved) == sorted(ids)

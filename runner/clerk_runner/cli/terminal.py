@@ -163,6 +163,7 @@ def preview_lines(preview: Preview) -> list[str]:
         f"  rows       {count(items.total, 'row')}: {', '.join(told)}",
     ]
     head += [f"  {line}" for line in forecast_lines(preview.forecast, items.pending, preview.starts_at)[:2]]
+    head += [f"  note       {line}" for line in preview.notes]
     for number, step in enumerate(preview.steps, 1):
         head.append(f"  step {number}     {step.step} ({step.kind}): {step.operation}")
         head += [f"  {line}" for line in _preview_body(step)]
