@@ -105,7 +105,7 @@ def open_writer(path: Path, *, durable: bool) -> SqliteWriter:
 
     Raises:
         StoppedError: the file is damaged.
-        UsageError: a newer version of this program wrote it.
+        UsageError: a newer or an older version of this program wrote it.
     """
     fresh = is_blank(path)
     if not fresh:
@@ -202,13 +202,24 @@ def open_reader(path: Path, *, shared: bool = False) -> sqlite3.Connection:
     if application == APPLICATION_ID and WITHOUT_NAMES <= version <= JOURNAL_VERSION:
         return connection
     connection.close()
-    if application == APPLICATION_ID and version > JOURNAL_VERSION:
-        raise UsageError(
+    if application == APPLICATION_ID and version > 0:
+        raise _other_version(path, version)
+    raise damaged(path)
+
+
+def _other_version(path: Path, version: int) -> UsageError:
+    """The error of a journal that is whole, and of a form that this version does not read."""
+    if version > JOURNAL_VERSION:
+        return UsageError(
             f"the journal {path} was written by a newer clerk-batch ({version}, this one reads {JOURNAL_VERSION})",
             code="journal_newer",
             hint="use the newer clerk-batch for this run",
         )
-    raise damaged(path)
+    return UsageError(
+        f"the journal {path} was written by an older clerk-batch ({version}, this one reads {WITHOUT_NAMES} and up)",
+        code="journal_older",
+        hint="end this run with the older clerk-batch; with its folder moved away, what it sent is forgotten",
+    )
 
 
 def _check_whole(path: Path) -> None:
