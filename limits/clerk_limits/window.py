@@ -87,7 +87,7 @@ class Window(Protocol):
 
     @property
     def tells(self) -> bool:
-        """Whether what `watch` was given is called with all that could let a waiter through, save what it gives back."""
+        """Whether who watches is told of all that could let a waiter through, save what is given back here."""
         ...
 
     @property
