@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from clerk_jobs.export.lists import find_list, noun_of
+from clerk_jobs.references import looks_like_one
 from clerk_jobs.values import Json
 
 __all__ = ["ListedRow", "row_view"]
@@ -45,6 +46,9 @@ class ListedRow(Mapping[str, Json]):
         Raises:
             KeyError: nothing.
         """
+        if looks_like_one(path):
+            # Whoever resolves references puts their ids beside the object's own fields.
+            return self._value[path]
         noun, _, rest = path.partition(".")
         if noun != self._noun or not rest:
             raise KeyError(path)

@@ -84,6 +84,8 @@ class Found:
 
 Look: TypeAlias = Callable[[bytes], Found]
 """Tells what became of a row, by its name."""
+View: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""A row as templates see it."""
 
 
 class Drafting(Protocol):
@@ -111,10 +113,17 @@ class Referring:
         key: names its rows for later steps; None where nothing can refer to them.
         references: that its templates hold.
         look: what became of the rows that they mean.
+        view: how templates see a row, where it is an object of a list; see `clerk_jobs.listed`.
     """
 
     def __init__(
-        self, inner: Drafting, step: str, key: Template | None, references: Iterable[Reference], look: Look
+        self,
+        inner: Drafting,
+        step: str,
+        key: Template | None,
+        references: Iterable[Reference],
+        look: Look,
+        view: View = lambda values: values,
     ) -> None:
         """Draft through ``inner``."""
         self._inner = inner
@@ -122,6 +131,7 @@ class Referring:
         self._key = key
         self._references = tuple(references)
         self._look = look
+        self._view = view
 
     def draft(self, values: Mapping[str, Any]) -> Draft:
         """Check a row and name it; an id that is not known yet is stood in for.
@@ -132,7 +142,7 @@ class Referring:
         draft = self._inner.draft(self._filled(values, early=True))
         if self._key is None:
             return draft
-        key = self._key.render(values)
+        key = self._key.render(self._view(values))
         assert isinstance(key, str), "the key of a step is a required text"
         return dataclasses.replace(draft, name=name_of(self._step, key.strip()))
 
@@ -150,9 +160,9 @@ class Referring:
 
     def _filled(self, values: Mapping[str, Any], *, early: bool) -> Mapping[str, Any]:
         """The row's values and those of its references; an empty one is left out, as an empty cell would be."""
-        filled = dict(values)
+        filled, seen = dict(values), self._view(values)
         for reference in self._references:
-            if is_empty(value := values.get(reference.column)):
+            if is_empty(value := seen.get(reference.column)):
                 continue
             name = name_of(reference.step, _key_text(value, reference.column))
             found = self._look(name)

@@ -1,4 +1,6 @@
-"""The backup of an operation's run: the objects that its rows name, saved before the first of them is touched.
+"""The backup of an operation: the objects that its rows name, saved before the first of them is touched.
+
+A step's is made when the step begins, after the steps before it have ended.
 
 It is written beside its target, 0600, synced, journalled by size and SHA-256, and only then renamed; until the journal
 says that it has its name nothing is sent, so after a crash it is either finished or written anew. A file of that name
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +28,43 @@ from clerk_runner.errors import StoppedError, UsageError
 from clerk_runner.exchange import Exchange
 from clerk_runner.exporting.output import OutputFacts, digest_of_file, is_same, output_path, publish
 from clerk_runner.journal import Journal
+from clerk_runner.parts import Part
+from clerk_runner.spans import Span
 from clerk_runner.work import Payloads
 
-__all__ = ["Backup", "backup_target", "require_absent"]
+__all__ = ["Backup", "backup_done", "backup_targets", "require_absent"]
 
 AHEAD = 2_000
 
 
-async def backup_target(
-    folder: Path, saves: tuple[str, ObjectReader] | None, choice: Choice, journal: Journal
-) -> Path | None:
-    """Where the backup of a run goes: frozen when it begins, and checked before anything else is asked.
+async def backup_targets(folder: Path, parts: Sequence[Part], choice: Choice, journal: Journal) -> dict[int, Path]:
+    """Where the backups of a run go: frozen when it begins, and checked before anything else is asked.
 
     Args:
-        folder: of the job file; the path is relative to it.
-        saves: the path, and what reads the objects; None where the job wants no backup.
+        folder: of the job file; the paths are relative to it.
+
+    Returns:
+        The paths, by the place of the part that wants one.
 
     Raises:
-        UsageError: the name is taken, or the rows changed after they were saved.
+        UsageError: a name is taken, or the rows changed after they were saved.
     """
-    if saves is None:
-        return None
-    frozen = await journal.get("backup_target")
+    found = {}
+    for number, part in enumerate(parts):
+        if part.kind.saves is not None:
+            found[number] = await _target(folder, part.kind.saves[0], part.span, choice, journal)
+    return found
+
+
+async def backup_done(journal: Journal) -> bool:
+    """Whether the backup of the part that this journal is of is there."""
+    return bool(await journal.get(journal.span.fact("backup_done")))
+
+
+async def _target(folder: Path, written: str, span: Span, choice: Choice, journal: Journal) -> Path:
+    frozen = await journal.get(span.fact("backup_target"))
     if frozen is not None:
-        if choice.action == "change" and await journal.get("backup_done"):
+        if choice.action == "change" and await journal.get(span.fact("backup_done")):
             raise UsageError(
                 "the run's backup was made from its rows as they were, so they can no longer change",
                 code="run_differs",
@@ -57,14 +72,14 @@ async def backup_target(
             )
         return Path(frozen)
     facts = choice.folder.facts()
-    target = output_path(folder, saves[0], run=facts.id, created_ms=facts.created_ms)
+    target = output_path(folder, written, run=facts.id, created_ms=facts.created_ms)
     try:
         require_absent(target)
     except UsageError:
         if choice.action == "new":
             choice.folder.discard()
         raise
-    await journal.put(backup_target=str(target))
+    await journal.put(**{span.fact("backup_target"): str(target)})
     return target
 
 
@@ -124,18 +139,19 @@ class Backup:
             StoppedError: an object cannot be read, so nothing may be done to it.
             OSError: the file cannot be written.
         """
-        if await self._journal.get("backup_done"):
+        if await backup_done(self._journal):
             return
-        known = await self._journal.get("backup")
+        span = self._journal.span
+        known = await self._journal.get(span.fact("backup"))
         facts = None if known is None else msgspec.convert(known, OutputFacts)
         if facts is None or not self._has(facts):
             facts = await self._save()
             told = {**msgspec.to_builtins(facts), "objects": self.seen - self._absent, "absent": self._absent}
-            await self._journal.put(backup=told)
+            await self._journal.put(**{span.fact("backup"): told})
         if self._partial.exists():
             require_absent(self._target)
             await asyncio.to_thread(publish, self._partial, self._target)
-        await self._journal.put(backup_done=True)
+        await self._journal.put(**{span.fact("backup_done"): True})
 
     def _has(self, facts: OutputFacts) -> bool:
         """Whether a crash left the whole backup, with its name or without."""

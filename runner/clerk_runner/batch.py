@@ -19,7 +19,8 @@ import msgspec
 from clerk_jobs.call import State
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import Account, AccountOptions, open_account, out_now
-from clerk_runner.backing_up import backup_target
+from clerk_runner.around import Around
+from clerk_runner.backing_up import backup_targets
 from clerk_runner.choosing import Choice, choose, choose_named
 from clerk_runner.client import Client
 from clerk_runner.errors import RunnerError
@@ -36,7 +37,7 @@ from clerk_runner.report import Summary
 from clerk_runner.reporting.record import open_record
 from clerk_runner.request import RunRequest, check_instance, disk_error, opened_sources, past_of
 from clerk_runner.safety import Consent, Scope, require_consent, require_count, require_scopes, scope_line
-from clerk_runner.stepping import Around, Stepper
+from clerk_runner.stepping import Stepper
 from clerk_runner.view import STEPPING, View
 
 __all__ = ["RunRequest", "run_job"]
@@ -167,7 +168,8 @@ class _Run:
                 wanted,
                 fresh=request.fresh,
                 accept_changes=request.accept_changes,
-                once=self._once and self._parts[0].given is not None,
+                once=self._once,
+                lists=any(part.listing is not None for part in self._parts),
             )
         return choose_named(
             request.state,
@@ -196,18 +198,18 @@ class _Run:
             past = past_of(self._request, instance, self._clock.wall())
             past.charge(exchange.gate)
             around = Around(folder, journal, exchange, log, named)
-            target = await backup_target(self._job.folder, self._parts[0].kind.saves, choice, journal)
+            self._stepper.backups = await backup_targets(self._job.folder, self._parts, choice, journal)
             await self._stepper.bring_rows(around)
             first = await self._take_in(choice, around)
             forecast = await self._show(choice, around, Standing(past, out_now(account.folder)), first)
             counts = await self._stepper.counts(journal)
-            if any(each[State.PENDING] + each[State.DOUBT] for each in counts):
+            unlisted = any(part.given is None for part in self._parts)
+            if unlisted or any(each[State.PENDING] + each[State.DOUBT] for each in counts):
                 self._ask(choice, await self._deleted(journal))
             if choice.action == "change":
                 self._rewrite_facts(folder, instance, prints)
             await journal.put(changing=False)
-            if target is not None and counts[0][State.PENDING]:
-                await self._stepper.back_up(target, counts[0][State.PENDING], around)
+            await self._stepper.back_up(first, around)
             return await self._send(around, first, forecast)
         finally:
             self._stepper.close()

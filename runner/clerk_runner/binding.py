@@ -24,7 +24,7 @@ from clerk_runner.source import drafted_row
 from clerk_runner.spans import Span
 from clerk_runner.work import Drafts
 
-__all__ = ["bind", "has_open"]
+__all__ = ["bind", "has_open", "has_sent"]
 
 AHEAD = 2_000
 UNBOUND = (
@@ -53,8 +53,18 @@ async def has_open(journal: Journal) -> bool:
     return await journal.read(work)
 
 
-async def bind(journal: Journal, source: RowSource, drafting: Drafts) -> int:
+async def has_sent(journal: Journal) -> bool:
+    """Whether a call for any row of a step was begun."""
+    query = "SELECT EXISTS (SELECT 1 FROM item WHERE attempt IS NOT NULL AND seq BETWEEN ? AND ?)"
+    own = (journal.span.first, journal.span.last)
+    return bool(await journal.read(lambda db: db.execute(query, own).fetchone()[0]))
+
+
+async def bind(journal: Journal, source: RowSource, drafting: Drafts, *, revive: bool = True) -> int:
     """Draft the rows of a step that were not sent yet again, now that the steps before it have ended.
+
+    Args:
+        revive: whether rows that had failed for their references may come back.
 
     Returns:
         How many rows that had failed for their references are pending again.
@@ -63,15 +73,16 @@ async def bind(journal: Journal, source: RowSource, drafting: Drafts) -> int:
         StoppedError: the input is not what it was when the run began.
     """
     last, revived, span = 0, 0, journal.span
-    while rows := await journal.read(lambda db, last=last: _unbound(db, span, last)):  # type: ignore[misc]
+    while rows := await journal.read(lambda db, last=last: _unbound(db, span, last, revive=revive)):  # type: ignore[misc]
         last = rows[-1][0]
         drafted = await asyncio.to_thread(_drafted, rows, source, drafting, span)
         revived += await journal.read(lambda db, drafted=drafted: _rebind(db, drafted))  # type: ignore[misc]
     return revived
 
 
-def _unbound(db: sqlite3.Connection, span: Span, after: int) -> list[tuple[int, int, int]]:
-    sought = (max(after, span.base), span.last, State.PENDING, State.FAILED, MISSING, AHEAD)
+def _unbound(db: sqlite3.Connection, span: Span, after: int, *, revive: bool) -> list[tuple[int, int, int]]:
+    failed = MISSING if revive else None
+    sought = (max(after, span.base), span.last, State.PENDING, State.FAILED, failed, AHEAD)
     return db.execute(UNBOUND, sought).fetchall()
 
 

@@ -31,7 +31,15 @@ class Choice:
     finished: tuple[RunFolder, ...] = ()
 
 
-def choose(state: StateFolder, wanted: RunFacts, *, fresh: bool, accept_changes: bool, once: bool = True) -> Choice:
+def choose(
+    state: StateFolder,
+    wanted: RunFacts,
+    *,
+    fresh: bool,
+    accept_changes: bool,
+    once: bool = True,
+    lists: bool = False,
+) -> Choice:
     """Find or make the run.
 
     Args:
@@ -39,6 +47,7 @@ def choose(state: StateFolder, wanted: RunFacts, *, fresh: bool, accept_changes:
         fresh: leave unfinished runs behind and begin anew.
         accept_changes: go on with an unfinished run although its input or job file changed.
         once: whether the job's effects happen once, so that an identical finished run is not repeated.
+        lists: whether rows come from a list of Clerk's, which may be another one by now: such a run is not identical.
 
     Raises:
         RunHeldError: another process works on the run.
@@ -58,7 +67,7 @@ def choose(state: StateFolder, wanted: RunFacts, *, fresh: bool, accept_changes:
                 choice = _unfinished(run, wanted, finished, accept_changes=accept_changes)
                 if choice is not None:
                     return choice
-        for run in reversed(finished):
+        for run in reversed(() if lists else finished):
             if not _differences(run.facts(), wanted):
                 return Choice(run, "repeat")
         return Choice(state.create(wanted), "new", finished)

@@ -1,4 +1,4 @@
-"""The kinds of job about users: creating them, and taking that back; see `clerk_runner.kinds`."""
+"""The kinds of job about users: creating them, and taking that back; see `clerk_runner.kind`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from clerk_jobs.jobfile import CreateUsersJob, UndoCreatesJob
 from clerk_jobs.rows import open_rows
 from clerk_runner.folders import RunFolder
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
+from clerk_runner.kind import SCREENERS, Beside, ComparingKind, Kind, Screens, Surroundings
 from clerk_runner.mapping import MappingKeeper, owners_of, require_mapping
 from clerk_runner.request import RunRequest
 from clerk_runner.spans import Span
@@ -65,7 +65,7 @@ class CreateUsersKind(Kind):
     def require_outputs(self, request: RunRequest, instance: str | None) -> None:
         """See `Kind.require_outputs`: the mapping."""
         if (path := self._mapping) is not None:
-            require_mapping(path, request.state, self._job.name, instance, force=request.force)
+            require_mapping(path, request.state, request.job.name, instance, force=request.force)
 
     def beside(self, request: RunRequest, folder: RunFolder, journal: Journal) -> Beside | None:
         """Keep the mapping, from an input of its own: another thread reads the run's."""
@@ -73,7 +73,7 @@ class CreateUsersKind(Kind):
             return None
         outside = request.allow_outside
         rows = open_rows(self._job.source, self._job.folder, stdin_copy=folder.input_copy, allow_outside=outside)
-        ours = not path.exists() or folder.facts().instance in owners_of(path, request.state, self._job.name)
+        ours = not path.exists() or folder.facts().instance in owners_of(path, request.state, request.job.name)
         return MappingKeeper(path, journal, self._drafting, rows, fresh=not ours)
 
     @property
@@ -107,9 +107,9 @@ class CreateUsersKind(Kind):
 
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
-        noun = "user is" if pending == 1 else "users are"
+        noun = "user" if pending == 1 else "users"
         changed = " or updated" if self._job.on_existing == "update" else ""
-        return f"{pending:,} {noun} created{changed}"
+        return f"{pending:,} {noun} will be created{changed}"
 
 
 class UndoCreatesKind(ComparingKind):
@@ -144,8 +144,8 @@ class UndoCreatesKind(ComparingKind):
 
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
-        noun = "user is" if pending == 1 else "users are"
-        return f"{pending:,} {noun} deleted or put back; this is irreversible"
+        noun = "user" if pending == 1 else "users"
+        return f"{pending:,} {noun} will be deleted or put back; this is irreversible"
 
 
 def _deleted(db: sqlite3.Connection, span: Span) -> int:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Mapping, Sequence
 
 from clerk_jobs.call import Outcome, ReadRefused, State
 from clerk_runner.course import LONGEST_SLEEP_S, Course, Means
 from clerk_runner.journal import Doubt
 
-__all__ = ["DOUBTS_PER_ITEM", "INTENT_LIFE_S", "Doubts"]
+__all__ = ["DOUBTS_PER_ITEM", "GATHER_S", "INTENT_LIFE_S", "Doubts"]
 
 INTENT_LIFE_S = 5.0
 """Longest time between an intent and its send, before ``speed``."""
 DOUBTS_PER_ITEM = 5
 """How often one item may get into doubt before a person has to look at it."""
+GATHER_S = 5.0
+"""How long a doubt whose quarantine is over waits for others that one read can ask about, too, before ``speed``."""
 
 
 class Doubts:
-    """Looks up what is in doubt, attempt by attempt.
+    """Looks up what is in doubt: as much at once as the kind of job can ask about, else attempt by attempt.
 
     **Law.** Absence at Clerk proves something only a quarantine after the attempt ended, or could still have been sent
-    where its end is not known: by the wall clock, and by our own where this process sent it.
+    where its end is not known: by the wall clock, and by our own where this process sent it. What is asked about
+    together has waited that long each for itself.
     """
 
     def __init__(self, means: Means, course: Course) -> None:
@@ -50,15 +54,36 @@ class Doubts:
                 await self._course.wait_for_change(concerns=self._concerns)
                 continue
             waits = {doubt.attempt: self._quarantine_left(doubt) for doubt in doubts}
-            soonest = min(waits.values())
-            self._course.checking_at = self._clock.wall() + max(soonest, 0.0)
-            if soonest > 0:
+            wait_s = self._until_look(waits)
+            self._course.checking_at = self._clock.wall() + max(wait_s, 0.0)
+            if wait_s > 0:
                 # In slices, so that a suspended machine or a set clock is noticed.
-                await self._course.wait_for_change(min(soonest, LONGEST_SLEEP_S))
+                await self._course.wait_for_change(min(wait_s, LONGEST_SLEEP_S))
                 continue
-            for doubt in doubts:
-                if waits[doubt.attempt] <= 0 and not self._course.draining.is_set():
-                    await self._reconcile(doubt)
+            for together in self._together([doubt for doubt in doubts if waits[doubt.attempt] <= 0]):
+                if not self._course.draining.is_set():
+                    await self._reconcile(together)
+
+    def _until_look(self, waits: Mapping[int, float]) -> float:
+        """Seconds until the next look: those that are due soon after the first are waited for, to be asked with it."""
+        soonest = min(waits.values())
+        if not self._work.asks_about:
+            return soonest
+        last = soonest + GATHER_S / self._options.speed
+        return max(wait for wait in waits.values() if wait <= last)
+
+    def _together(self, doubts: Sequence[Doubt]) -> Iterator[list[Doubt]]:
+        """Attempts that one reconciliation asks about."""
+        together: list[Doubt] = []
+        items = 0
+        for doubt in doubts:
+            if together and items + len(doubt.items) > self._work.asks_about:
+                yield together
+                together, items = [], 0
+            together.append(doubt)
+            items += len(doubt.items)
+        if together:
+            yield together
 
     def _concerns(self) -> bool:
         course = self._course
@@ -73,14 +98,22 @@ class Doubts:
         wall_left = min(base_ms / 1000 + quarantine_s - self._clock.wall(), quarantine_s)
         return max(wall_left, self._monotonic_due.get(doubt.attempt, 0.0) - self._clock.now())
 
-    async def _reconcile(self, doubt: Doubt) -> None:
-        items = await asyncio.to_thread(self._payloads.items, doubt.items)
-        since_ms = min([doubt.server_ms, *(item.since_ms for item in doubt.items if item.since_ms is not None)])
+    async def _reconcile(self, together: Sequence[Doubt]) -> None:
+        opened = [item for doubt in together for item in doubt.items]
+        items = await asyncio.to_thread(self._payloads.items, opened)
+        since = [doubt.server_ms for doubt in together]
+        since_ms = min([*since, *(item.since_ms for item in opened if item.since_ms is not None)])
         try:
             outcomes = await self._exchange.converse(self._work.reconcile(items, since_ms))
         except ReadRefused as error:
-            outcomes = [_unresolved(item.seq, f"it may have happened, and {error}") for item in doubt.items]
-        doubts = {item.seq: item.doubts for item in doubt.items}
+            if len(together) > 1:
+                # What one of them brings about must not leave the others unresolved.
+                for doubt in together:
+                    if not self._course.draining.is_set():
+                        await self._reconcile([doubt])
+                return
+            outcomes = [_unresolved(item.seq, f"it may have happened, and {error}") for item in opened]
+        doubts = {item.seq: item.doubts for item in opened}
         outcomes = [
             _unresolved(outcome.seq, f"{doubts[outcome.seq]} answers were lost")
             if outcome.state == State.PENDING and doubts[outcome.seq] >= DOUBTS_PER_ITEM
@@ -88,10 +121,14 @@ class Doubts:
             for outcome in outcomes
         ]
         await self._journal.settle(outcomes)
-        self._monotonic_due.pop(doubt.attempt, None)
+        for doubt in together:
+            self._monotonic_due.pop(doubt.attempt, None)
         self._course.doubts_in_row.clear()
         self._log.info("reconciled", items=len(outcomes), found=sum(one.state == State.DONE for one in outcomes))
-        self._course.settled(doubt.items, outcomes, State.DOUBT)
+        by_seq = {outcome.seq: outcome for outcome in outcomes}
+        for doubt in together:
+            # Attempt by attempt: what is pending again goes back as the unit that one call carried.
+            self._course.settled(doubt.items, [by_seq[item.seq] for item in doubt.items], State.DOUBT)
 
 
 def _unresolved(seq: int, why: str) -> Outcome:

@@ -20,7 +20,7 @@ from clerk_limits.ledger.errors import LedgerError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Depart, Lost, NotSent
 from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.logs import Log
-from clerk_runner.reach import UNREACHABLE_S, Reach
+from clerk_runner.reach import UNREACHABLE_S, Reach, duration_words
 from clerk_runner.refusals import UNPROVEN, fatal_error, is_definite, ledger_stop
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
@@ -206,9 +206,10 @@ class Exchange:
         horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else self._reach.patience_s
         if self.clock.now() - failing_since > horizon_s / self._speed:
             raise GaveUp(
-                f"{call.operation} got no usable answer for {horizon_s:.0f} s{self.trouble and f': {self.trouble}'}",
+                f"Clerk gave no usable answer to {call.operation} for {duration_words(horizon_s)}"
+                f"{self.trouble and f': {self.trouble}'}",
                 code="unreachable" if call.safety is Safety.READ else "no_answer",
-                hint="resume the run when Clerk answers again",
+                hint="run the same command again when Clerk answers",
             )
 
     async def converse(self, talk: Talk[T]) -> T:

@@ -22,6 +22,8 @@ from clerk_runner.logs import Log
 from clerk_runner.parts import Part
 from clerk_runner.report import StepItems, Summary, count_items, write_failed_file, write_results
 from clerk_runner.reporting.leaving import leave_report
+from clerk_runner.reporting.story import Given
+from clerk_runner.spans import facts_of_steps
 from clerk_runner.view import Progress, Tally, Words
 
 __all__ = ["Ended", "engine_progress", "finish", "repeated"]
@@ -67,10 +69,12 @@ async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], end
     code = None if ended.error is None else ended.error.code
     await journal.put(state=ended.state, stop_code=code, requests=requests, throttled=throttled)
     await end_start(folder, journal)
-    outputs = await asyncio.to_thread(_write_reports, folder, parts)
+    known = [part for part in parts if part.given is not None]
+    outputs = await asyncio.to_thread(_write_reports, folder, parts, known)
     summary = _summary(folder, parts, ended, (requests, throttled), outputs)
     write_private(folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
-    if trouble := await asyncio.to_thread(leave_report, folder, parts[0].source if len(parts) == 1 else None):
+    inputs = [Given(part.name, part.span, part.source) for part in known]
+    if trouble := await asyncio.to_thread(leave_report, folder, inputs):
         log.warning("report", reason=trouble)
     if ended.state == "finalizing":
         await journal.put(state="done")
@@ -107,7 +111,7 @@ def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
         noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
         told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
     if engine.interrupted:
-        told.append("stopping once the calls under way have ended; Ctrl-C again quits at once")
+        told.append("stopping; Ctrl-C again quits at once")
     elif status.trouble:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:
@@ -116,11 +120,15 @@ def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
     return Progress(label, settled, sum(counts.values()), ", ".join(told), parts, tally)
 
 
-def _write_reports(folder: RunFolder, parts: Sequence[Part]) -> list[str]:
-    """Write ``results.csv`` and the failed rows, by step where there are some; returns the files."""
+def _write_reports(folder: RunFolder, parts: Sequence[Part], known: Sequence[Part]) -> list[str]:
+    """Write ``results.csv`` and the failed rows, by step where there are some; returns the files.
+
+    Args:
+        known: the parts that have rows: others have not listed theirs yet.
+    """
     written = [folder.path / "results.csv"]
     write_results(folder.journal_path, written[0], [part.name for part in parts if part.name])
-    for part in parts:
+    for part in known:
         written.append(folder.path / (f"failed-{part.name}.csv" if part.name else "failed.csv"))
         write_failed_file(folder.journal_path, part.source, written[-1], part.span)
     return [str(path) for path in written]
@@ -145,7 +153,7 @@ def _summary(
         sent: requests of all its starts, and how many of them were throttled.
     """
     facts, items, error = folder.facts(), count_items(folder.journal_path), ended.error
-    mapping = [folder.meta()["mapping"]] if "mapping" in folder.meta() else []
+    mappings = facts_of_steps(folder.meta(), "mapping").values()
     told: dict[str, Any] | None = None
     if ended.interrupted is not None:
         state, exit_code = "interrupted", ended.interrupted
@@ -167,7 +175,7 @@ def _summary(
         requests=sent[0],
         throttled=sent[1],
         elapsed_s=round(ended.elapsed_s, 3),
-        outputs=[*outputs, *mapping, *_backups(folder)],
+        outputs=[*outputs, *mappings, *_backups(folder)],
         run_dir=str(folder.path),
         exit=int(exit_code),
         parent=facts.parent,
@@ -179,4 +187,5 @@ def _summary(
 
 def _backups(folder: RunFolder) -> list[str]:
     meta = folder.meta()
-    return [meta["backup"]["path"]] if meta.get("backup_done") else []
+    done = facts_of_steps(meta, "backup_done")
+    return [backup["path"] for step, backup in facts_of_steps(meta, "backup").items() if done.get(step)]

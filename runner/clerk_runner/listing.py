@@ -4,16 +4,18 @@
 
     runs/<id>/spool      pages as they arrive; gone when the list is known whole
     runs/<id>/input      the listed objects as Clerk sent them, a line each, oldest first; never changed again
+    runs/<id>/input-2    the same of a step, by its number from 0, where the run has some
 
-The run works on what the list was: whoever joins it later is left to the next run, which lists anew. A walk that was
-killed goes on where its journal stands. The journal's fact ``listed`` says that the input is whole, of which list and
-filters it is, and when it was.
+The run works on what the list was: whoever joins it later is left to the next run, which lists anew. A step's list is
+walked when the step begins. A walk that was killed goes on where its journal stands. The journal's fact ``listed`` says
+that the input is whole, of which list and filters it is, and when it was.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from clerk_jobs.export.form import Form
@@ -37,9 +39,10 @@ from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
 from clerk_runner.logs import Log
 from clerk_runner.request import RunRequest
+from clerk_runner.spans import Span
 from clerk_runner.view import View
 
-__all__ = ["Listing", "listed_rows", "listing_of"]
+__all__ = ["Listing", "listed_path", "listed_rows", "listing_of"]
 
 FRESH_S = 60.0
 """How long what a list showed stands for what Clerk has."""
@@ -60,13 +63,18 @@ def listing_of(job: Job) -> ExportJob | None:
     )
 
 
-def listed_rows(folder: RunFolder) -> RowSource:
-    """The input of a run that listed its rows; the caller closes it.
+def listed_path(folder: RunFolder, span: Span) -> Path:
+    """Where the listed rows of a run, or of one of its steps, are kept."""
+    return folder.path / f"input-{span.number}" if span.of_many else folder.input_copy
+
+
+def listed_rows(folder: RunFolder, span: Span) -> RowSource:
+    """The input of a run, or of a step, that listed its rows; the caller closes it.
 
     Raises:
         InputError: it is not there, or not readable.
     """
-    return open_rows(JsonlSource(jsonl=folder.input_copy.name), folder.path)
+    return open_rows(JsonlSource(jsonl=listed_path(folder, span).name), folder.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Listing:
 
     Attributes:
         job: as ``listing_of`` says.
+        span: the step whose rows they are.
         interrupts: of the run; whatever was said to a signal before is said again afterwards.
     """
 
@@ -86,6 +95,12 @@ class Listing:
     view: View
     interrupts: Interrupts
     log: Log
+    span: Span
+
+    async def is_known(self) -> bool:
+        """Whether this very list was walked to its end."""
+        known = await self._listed()
+        return known is not None and known["of"] == self._of
 
     async def bring(self) -> None:
         """See to it that the input is there, whole, and of this list; ends at once where it is.
@@ -94,11 +109,10 @@ class Listing:
             RunnerError: the list cannot be walked to its end now; what is known of it is kept.
             OSError: the run's files cannot be written.
         """
-        known = await self.journal.get("listed")
-        if known is not None and known["of"] == self._of:
+        if await self.is_known():
             self._opened().spool_path.unlink(missing_ok=True)
             return
-        if known is not None:
+        if await self._listed() is not None and not self.span.of_many:
             # The job file names another list than it did: what was taken in has to be matched with the new one.
             await self.journal.put(changing=True)
         await prepare_tables(self.journal)
@@ -120,13 +134,17 @@ class Listing:
 
     async def is_fresh(self) -> bool:
         """Whether the list was walked to its end less than a minute ago."""
-        known = await self.journal.get("listed")
+        known = await self._listed()
         age_s = self._now_ms() / 1000 - known["at_ms"] / 1000
         return bool(0 <= age_s < FRESH_S)
 
+    async def _listed(self) -> Any:
+        return await self.journal.get(self.span.fact("listed"))
+
     @property
     def _of(self) -> list[Any]:
-        return [self.job.listing, [list(pair) for pair in self.job.where], self.job.api_version]
+        step = [self.span.number] if self.span.of_many else []
+        return [self.job.listing, [list(pair) for pair in self.job.where], self.job.api_version, *step]
 
     def _now_ms(self) -> int:
         return int((self.exchange.clock.wall() + self.exchange.client.offset_s) * 1000)
@@ -154,18 +172,20 @@ class Listing:
     async def _freeze(self, run: Opened) -> None:
         """Write the input from the spool, oldest first, and give it its name; again after a crash."""
         positions, extents = await load_positions(self.journal), await load_extents(self.journal)
-        partial = self.folder.path / ".input.partial"
+        target = listed_path(self.folder, self.span)
+        partial = target.with_name(f".{target.name}.partial")
 
         def write() -> None:
             spool = Spool(run.spool_path, positions.size)
             try:
                 pieces = spooled(in_order(spool, extents), spool)
-                write_partial(partial, Form("jsonl", None), pieces, self.folder.input_copy)
+                write_partial(partial, Form("jsonl", None), pieces, target)
             finally:
                 spool.close()
-            publish(partial, self.folder.input_copy)
+            publish(partial, target)
 
         await asyncio.to_thread(write)
         rows = positions.rows
-        await forget_positions(self.journal, listed={"of": self._of, "at_ms": self._now_ms(), "rows": rows})
+        listed = {"of": self._of, "at_ms": self._now_ms(), "rows": rows}
+        await forget_positions(self.journal, **{self.span.fact("listed"): listed})
         run.spool_path.unlink(missing_ok=True)

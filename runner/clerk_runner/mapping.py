@@ -24,6 +24,7 @@ from clerk_runner.errors import RunnerError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.journal import Journal
 from clerk_runner.schema import is_blank, open_reader
+from clerk_runner.spans import facts_of_steps
 from clerk_runner.writer import create_private
 
 __all__ = ["MappingKeeper", "owners_of", "require_mapping"]
@@ -31,7 +32,7 @@ __all__ = ["MappingKeeper", "owners_of", "require_mapping"]
 HEADER = ("old_id", "new_id")
 EVERY_S = 1.0
 AT_ONCE = 500
-MAPPED = f"resource IS NOT NULL AND state IN ({State.DONE:d}, {State.SKIPPED:d})"
+MAPPED = f"resource IS NOT NULL AND state IN ({State.DONE:d}, {State.SKIPPED:d}) AND seq BETWEEN ? AND ?"
 
 
 def require_mapping(path: Path, state: StateFolder, job: str, instance: str | None, *, force: bool) -> None:
@@ -72,7 +73,7 @@ def owners_of(path: Path, state: StateFolder, job: str) -> set[str]:
 
 
 def _wrote(run: RunFolder, path: Path) -> bool:
-    return not is_blank(run.journal_path) and run.meta().get("mapping") == str(path)
+    return not is_blank(run.journal_path) and str(path) in facts_of_steps(run.meta(), "mapping").values()
 
 
 def _header(path: Path) -> tuple[str, ...]:
@@ -90,10 +91,11 @@ def _lines(path: Path) -> Generator[tuple[str, ...], None, None]:
 
 
 class MappingKeeper:
-    """Keeps the mapping of one run.
+    """Keeps the mapping of one run, or of one of its steps.
 
     Args:
         path: the file.
+        journal: with the items whose users stand in it.
         rows: the input, opened for this alone.
         fresh: forget what stands there.
     """
@@ -102,6 +104,7 @@ class MappingKeeper:
         """Nothing is read or written yet."""
         self._path = path
         self._journal = journal
+        self._span = journal.span
         self._drafting = drafting
         self._rows = rows
         self._fresh = fresh
@@ -115,7 +118,7 @@ class MappingKeeper:
         Raises:
             OSError: it cannot be written.
         """
-        await self._journal.put(mapping=str(self._path))
+        await self._journal.put(**{self._span.fact("mapping"): str(self._path)})
         await asyncio.to_thread(self._rebuild)
         self._journal.watcher = self._notice
 
@@ -172,7 +175,7 @@ class MappingKeeper:
             _sync(file)
 
     def _old_id(self, seq: int, line: int, offset: int) -> str:
-        row = self._rows.read_at(offset, line, seq)
+        row = self._rows.read_at(offset, line, self._span.row(seq))
         return self._drafting.old_id(row.values) if isinstance(row, Row) else ""
 
     def _rebuild(self) -> None:
@@ -201,12 +204,13 @@ class MappingKeeper:
     def _settled(self, seen: sqlite3.Connection) -> Iterator[tuple[str, str]]:
         """The users of this input's rows, in its order; every old id that it has is noted."""
         with closing(self._reader()) as reader:
-            places = reader.execute(f"SELECT seq, resource FROM item WHERE {MAPPED} AND offset >= 0 ORDER BY seq")  # noqa: S608
+            query = f"SELECT seq, resource FROM item WHERE {MAPPED} AND offset >= 0 ORDER BY seq"  # noqa: S608  a constant
+            places = reader.execute(query, (self._span.first, self._span.last))
             place = places.fetchone()
             for row in self._rows:
                 old_id = self._drafting.old_id(row.values) if isinstance(row, Row) else ""
                 seen.execute("INSERT OR IGNORE INTO old VALUES (?)", (old_id,))
-                if place is not None and place[0] == row.number:
+                if place is not None and self._span.row(place[0]) == row.number:
                     yield old_id, place[1]
                     place = places.fetchone()
 
@@ -223,7 +227,7 @@ class MappingKeeper:
     def _count(self) -> int:
         with closing(self._reader()) as reader:
             query = f"SELECT count(*) FROM item WHERE {MAPPED} AND offset >= 0"  # noqa: S608  a constant
-            return int(reader.execute(query).fetchone()[0])
+            return int(reader.execute(query, (self._span.first, self._span.last)).fetchone()[0])
 
     def _reader(self) -> sqlite3.Connection:
         return open_reader(self._journal.path)

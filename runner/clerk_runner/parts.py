@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clerk_jobs.jobfile import Step, StepsJob
+from clerk_jobs.listed import row_view
 from clerk_jobs.references import Look, Referring
 from clerk_jobs.rows import RowSource
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, kind_of
+from clerk_runner.kind import Kind
+from clerk_runner.kinds import kind_of
+from clerk_runner.listing import listing_of
 from clerk_runner.named import NamedRows
 from clerk_runner.request import RunRequest, SourceJob, steps_of
 from clerk_runner.spans import Span
@@ -38,13 +41,15 @@ class Part:
 
     Attributes:
         step: None for a job without steps.
-        given: its rows; None for a job that takes them from a list, until that was brought.
+        given: its rows; None where they come from a list, until that was brought and taken in.
+        listing: the walk through that list; None for a part with rows of its own.
     """
 
     def __init__(self, plot: Plot, given: RowSource | None) -> None:
         """Take over what was known before."""
         self.step, self.job, self.kind, self.span = plot.step, plot.job, plot.kind, plot.span
         self.given = given
+        self.listing = listing_of(plot.job)
 
     @property
     def source(self) -> RowSource:
@@ -80,7 +85,12 @@ class Part:
         """Let its kind draft rows that refer to others."""
         if self.step is not None:
             self.kind.drafting = Referring(
-                self.kind.drafting, self.step.name, self.step.key, self.step.references, look
+                self.kind.drafting,
+                self.step.name,
+                self.step.key,
+                self.step.references,
+                look,
+                row_view(getattr(self.job, "listing", None), self.job.api_version),
             )
 
 
@@ -104,7 +114,7 @@ def fingerprints_of(parts: Sequence[Part]) -> tuple[str, dict[str, str] | None]:
     if not parts[0].name:
         given = parts[0].given
         return "" if given is None else given.fingerprint, None
-    each = {part.name: part.source.fingerprint for part in parts}
+    each = {part.name: "" if part.given is None else part.given.fingerprint for part in parts}
     whole = "".join(f"{name}\0{digest}\n" for name, digest in each.items())
     return hashlib.sha256(whole.encode()).hexdigest(), each
 

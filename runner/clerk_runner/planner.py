@@ -27,7 +27,8 @@ POINTS = 256
 """Points of a forecast's path, about."""
 
 _INSTANCE = LimitScope.INSTANCE.value
-_OWN = ("per_hour", "per_day")
+OWN = ("per_hour", "per_day")
+"""A job's own limits, which count items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ class Forecast:
         waits: the pauses, in order; the first hundred.
         limits: what is used and what stays free, a line for each limit that applies.
         path: (seconds from the start, items sent by then), both never falling; a straight line between two of them.
+        spent: when answers came, in seconds from the start, by the name of each limit by the hour or the day; of the
+            job's own limits once for each item.
     """
 
     calls: dict[str, int] = field(default_factory=dict)
@@ -71,6 +74,15 @@ class Forecast:
     waits: list[Wait] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     path: list[tuple[float, int]] = field(default_factory=list)
+    spent: dict[str, list[float]] = field(default_factory=dict)
+
+    def spend(self, gate: Gate, items: int, at_s: float, quota: str | None = None) -> None:
+        """Note a call that was answered, for what comes after this forecast; ``quota`` is its lane's."""
+        if quota is not None and gate.window_spec(quota).quota:
+            self.spent.setdefault(quota, []).append(at_s)
+        for name in OWN:
+            if getattr(gate.options, name) is not None:
+                self.spent.setdefault(name, []).extend([at_s] * items)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +143,7 @@ class _Play:
                 tasks.create_task(self._lane(lane), name=lane.name)
         self._found.waits.sort(key=lambda wait: wait.at_s)
         del self._found.waits[100:]
-        self._found.limits = self._gate.describe({_INSTANCE, *self._names.values(), *_OWN})
+        self._found.limits = self._gate.describe({_INSTANCE, *self._names.values(), *OWN})
         self._found.calls = {self._names[name]: calls for name, calls in self._found.lanes.items()}
         if self._found.calls:
             self._found.calls[_INSTANCE] = sum(self._found.calls.values())
@@ -174,6 +186,7 @@ class _Play:
             await self._clock.sleep(self._latency_s)
             permit.settle()
             self._found.ends_s = self._clock.now()
+            self._found.spend(self._gate, taken, self._clock.now(), self._names[lane.name])
             if not self._left:
                 # Now, and not when the other lane has waited for a permit that it no longer needs.
                 self._found.quota_used = self._quota_used()
@@ -205,7 +218,7 @@ class _Play:
         if wait_s is not None and wait_s < NOTICED_WAIT_S:
             return ""
         quota = self._names[lane.name]
-        rows = [row for row in self._gate.usage() if row.name in (quota, *_OWN)]
+        rows = [row for row in self._gate.usage() if row.name in (quota, *OWN)]
         full = [row.name for row in rows if row.allowed - row.used <= (spare if row.name == quota else 0)]
         return " and ".join(full) or quota
 

@@ -29,8 +29,8 @@ from clerk_runner.folders import RunFolder
 from clerk_runner.history import Past
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Screens, Surroundings
-from clerk_runner.listing import Listing, listed_rows, listing_of
+from clerk_runner.kind import Screens, Surroundings
+from clerk_runner.listing import Listing, listed_rows
 from clerk_runner.logs import silent_log
 from clerk_runner.named import NamedRows
 from clerk_runner.parts import Part, parts_of, plots_of
@@ -167,17 +167,12 @@ class _Planning:
             part.kind.require_outputs(request, None)
         standing = Standing(Past([], frozenset(), request.gate_options))
         requests, latency_s = 0, DEFAULT_LATENCY_S
-        if first.kind.saves is not None:
-            now_ms = int(time.time() * 1000)
-            require_absent(output_path(request.job.folder, first.kind.saves[0], run="RUN", created_ms=now_ms))
-        notes: tuple[str, ...] = ()
-        if first.given is not None:
+        for part in self._parts:
+            if part.kind.saves is not None:
+                now_ms = int(time.time() * 1000)
+                require_absent(output_path(request.job.folder, part.kind.saves[0], run="RUN", created_ms=now_ms))
+        if first.given is not None or offline:
             await self._take_in()
-        elif offline:
-            notes = ("Clerk was not asked for the list: how many rows there are is not known yet",)
-            self._folder.input_copy.touch()
-            with listed_rows(self._folder) as first.given:
-                await self._take_in()
         if not offline:
             options = AccountOptions(
                 gate=request.gate_options,
@@ -201,7 +196,6 @@ class _Planning:
             scopes="a plan needs none",
             screened=not offline,
             latency_s=latency_s,
-            notes=notes,
         )
         whole = Whole(request.job, request.credentials, 0, self._screener)
         return await previewed(whole, self._parts, self._journal, standing, known), requests
@@ -210,14 +204,17 @@ class _Planning:
         """Take the rows of every part in, as a run does."""
         self._view.stage(f"reading {self._request.source_name}")
         if not self._parts[0].name:
-            await self._parts[0].take_in(self._journal)
+            if self._parts[0].given is not None:
+                await self._parts[0].take_in(self._journal)
             return
         await self._journal.add_names()
         named = NamedRows([self._journal.path])
         try:
             for part in self._parts:
                 part.drafted_by(named.look)
-                await part.take_in(self._journal)
+                # What a later step lists is listed when it begins.
+                if part.given is not None:
+                    await part.take_in(self._journal)
                 named.forget()
         finally:
             named.close()
@@ -225,13 +222,11 @@ class _Planning:
     async def _ask(self, exchange: Exchange) -> None:
         """Bring the list where the rows come from one, and read what Clerk has."""
         first = self._parts[0]
-        log, job = silent_log(), listing_of(first.job)
-        if job is not None:
-            listing = Listing(
-                job, self._request, self._folder, self._journal, exchange, self._view, Interrupts(listens=False), log
-            )
+        if first.listing is not None:
+            shared = (self._folder, self._journal, exchange, self._view, Interrupts(listens=False), silent_log())
+            listing = Listing(first.listing, self._request, *shared, first.span)
             await listing.bring()
-            with listed_rows(self._folder) as first.given:
+            with listed_rows(self._folder, first.span) as first.given:
                 await self._take_in()
                 await self._screen(first, exchange, listed=await listing.is_fresh())
         elif first.given is not None:

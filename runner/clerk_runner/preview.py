@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from clerk_jobs.call import State
 from clerk_jobs.jobfile import InviteJob, Job
@@ -16,7 +16,7 @@ from clerk_runner.credentials import Credentials
 from clerk_runner.folding import count_units
 from clerk_runner.history import Past
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import Kind, Screens
+from clerk_runner.kind import Kind, Screens
 from clerk_runner.parts import Part
 from clerk_runner.planner import DEFAULT_LATENCY_S, Course, Forecast, forecast
 from clerk_runner.report import added, count_items, row_problems
@@ -29,6 +29,9 @@ __all__ = ["SHOWN_PROBLEMS", "Known", "Standing", "Whole", "build_preview", "pre
 
 SHOWN_PROBLEMS = 10
 LATER = "what Clerk has for this step is read when its turn comes: less may be sent"
+UNLISTED = "Clerk was not asked for the list: how many rows there are is not known yet"
+UNLISTED_YET = "the list is read when this step begins: how many rows it has is not known yet"
+WITHOUT = "neither time nor calls count what is not known yet: {}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,20 +70,30 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is spent already when a run begins.
+    """What is spent already when a run, or one of its steps, begins.
 
     Attributes:
         past: what counts against the job's own limits.
         out: what is out in the ledger.
+        planned: what the steps before will spend: unix times of answers, by the name of each slow limit.
     """
 
     past: Past
     out: Sequence[InUse] = ()
+    planned: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def charge(self, gate: Gate) -> None:
         """Take it from a planned gate."""
         self.past.charge(gate)
         charge_planned(gate, self.out, time.time())
+        for name, moments in self.planned.items():
+            gate.charge(name, moments)
+
+    def after(self, done: Forecast, starts_at: float) -> Standing:
+        """The same once a forecast that starts then has come true."""
+        known = {name: [starts_at + moment for moment in moments] for name, moments in done.spent.items()}
+        names = {*self.planned, *known}
+        return replace(self, planned={name: [*self.planned.get(name, ()), *known.get(name, ())] for name in names})
 
 
 async def build_preview(
@@ -88,8 +101,11 @@ async def build_preview(
 ) -> Preview:
     """Count what the journal holds, and play the rest of the run through."""
     span = journal.span
-    groups, alone = await journal.read(lambda db: (_units if kind.folds else _groups)(db, span))
     counts = await journal.counts()
+    groups: dict[str, int] = {}
+    alone = 0
+    if counts[State.PENDING]:
+        groups, alone = await journal.read(lambda db: (_units if kind.folds else _groups)(db, span))
     starts_at = time.time() + known.later_s
     course = Course(
         lanes=kind.work.lanes,
@@ -150,13 +166,21 @@ async def previewed(whole: Whole, parts: Sequence[Part], journal: Journal, stand
     for number, part in enumerate(parts):
         later = number > whole.first and known.screened and part.kind.reads
         said = part.kind.notes(whole.screener if number == whole.first else None)
-        own = replace(known, notes=(*known.notes, *said, *((LATER,) if later else ())))
+        if part.given is None:
+            said = (UNLISTED_YET if part.name else UNLISTED, *said)
+        own = replace(known, notes=(*said, *((LATER,) if later and part.given is not None else ())))
         if part.name:
             later_s = sum(one.forecast.ends_s for one in previews)
             own = replace(own, step=part.name, source=rows_of(part.job), later_s=later_s)
         view = part.journal_of(journal)
         previews.append(await build_preview(part.job, whole.credentials, part.kind, view, standing, own))
-    return joined_preview(whole.job, whole.credentials, previews, known) if parts[0].name else previews[0]
+        # What a step will have spent of an hour's quota, the next one has not.
+        standing = standing.after(previews[-1].forecast, previews[-1].starts_at)
+    if not parts[0].name:
+        return previews[0]
+    unlisted = ", ".join(part.name for part in parts if part.given is None)
+    notes = (WITHOUT.format(unlisted),) if unlisted else ()
+    return joined_preview(whole.job, whole.credentials, previews, replace(known, notes=notes))
 
 
 def joined_preview(job: Job, credentials: Credentials, previews: Sequence[Preview], known: Known) -> Preview:
@@ -190,5 +214,6 @@ def joined_preview(job: Job, credentials: Credentials, previews: Sequence[Previe
         forecast=total,
         starts_at=previews[0].starts_at,
         words=STEPPING,
+        notes=known.notes,
         steps=tuple(previews),
     )

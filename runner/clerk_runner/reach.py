@@ -56,7 +56,7 @@ class Reach:
             self.stop = StoppedError(
                 f"{self._host} has not answered for {duration_words(self.patience_s)}: {reason}",
                 code="unreachable",
-                hint="resume the run when Clerk answers again",
+                hint="run the same command again when Clerk answers",
             )
 
 
@@ -67,4 +67,6 @@ def duration_words(seconds: float) -> str:
         >>> duration_words(600.0), duration_words(5.0)
         ('10 minutes', '5 s')
     """
-    return f"{seconds / 60:.0f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes"

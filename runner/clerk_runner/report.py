@@ -209,14 +209,14 @@ def write_failed(journal: Path, source: RowSource, file: TextIO, span: Span, *, 
 
 
 def failed_rows(
-    reader: sqlite3.Connection, source: RowSource | None, limit: int
+    reader: sqlite3.Connection, source: RowSource | None, limit: int, span: Span | None = None
 ) -> tuple[tuple[str, ...], list[tuple[int, str, str, str, str, list[str]]]]:
-    """The first failed and unresolved rows, to be shown.
+    """The first failed and unresolved rows, of one step or of all, to be shown.
 
     Returns:
         The input's columns, none where there is no ``source``; and (line, status, code, message, trace id, cells).
     """
-    found = list(islice(_failed(reader), limit))
+    found = list(islice(_failed(reader, span), limit))
     columns = () if source is None else tuple(source.columns) or _keys_of(found, source)[0]
     rows = []
     for seq, line, offset, state, code, message, _, trace in found:

@@ -23,7 +23,7 @@ from clerk_jobs.jobfile import load_job
 from clerk_jobs.rows import Row, RowSource, open_rows
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder
-from clerk_runner.listing import listed_rows, listing_of
+from clerk_runner.listing import listed_path, listed_rows, listing_of
 from clerk_runner.report import count_items
 from clerk_runner.request import rows_of, steps_of
 from clerk_runner.schema import open_reader
@@ -39,11 +39,14 @@ class Input:
 
     Attributes:
         step: its name; empty for a job without steps.
+        source: None where it is a list that was not walked yet.
+        filtered: whether it is a list, of which the job file names a part.
     """
 
     step: str
     span: Span
-    source: RowSource
+    source: RowSource | None
+    filtered: bool = False
 
 
 @contextmanager
@@ -60,19 +63,21 @@ def inputs_of(run: RunFolder) -> Iterator[list[Input]]:
     with ExitStack() as stack:
         found = []
         for number, (step, each) in enumerate(steps_of(job)):
+            name, span = "" if step is None else step.name, Span(number, of_many=step is not None)
             if each.source is None or listing_of(each) is not None:
-                found.append(Input("", Span(), stack.enter_context(listed_rows(run))))
+                there = step is None or listed_path(run, span).exists()
+                listed = stack.enter_context(listed_rows(run, span)) if there else None
+                found.append(Input(name, span, listed, filtered=bool(getattr(each, "where", ()))))
                 continue
             rows = open_rows(each.source, each.folder, stdin_copy=run.input_copy, allow_outside=facts.allow_outside)
             source = stack.enter_context(rows)
-            name = "" if step is None else step.name
             if source.fingerprint != (facts.inputs or {}).get(name, facts.fingerprint):
                 raise UsageError(
                     f"the input {rows_of(each)} changed since run {facts.id} read it",
                     code="input_changed",
                     hint=f"the rows as they were are in {run.path / (f'failed-{name}.csv' if name else 'failed.csv')}",
                 )
-            found.append(Input(name, Span(number, of_many=step is not None), source))
+            found.append(Input(name, span, source))
         yield found
 
 
@@ -88,6 +93,8 @@ def failed_input(run: RunFolder, inputs: Sequence[Input], step: str | None) -> I
         if not found:
             said = f"its steps are {', '.join(names)}" if names else "its job has no steps"
             raise UsageError(f"run {run.id} has no step {step!r}: {said}", code="step_unknown")
+        if found[0].source is None:
+            raise UsageError(f"step {step} of run {run.id} has no rows yet: it has not begun", code="no_rows")
         return found[0]
     failed = [one for one in inputs if _leaves_rows(run, one)]
     if len(failed) > 1:
@@ -128,6 +135,9 @@ def write_failed_rows(run: RunFolder, code: str | None) -> list[tuple[str, str]]
             total += _write_rows(run, one, code, path)
             key = f"steps[{one.span.number}].source" if one.step else "source"
             overrides.append((key, str(path)))
+            if one.step and one.filtered:
+                # Failed objects of a list are a file of such objects: nothing is listed anew, so nothing is filtered.
+                overrides.append((f"steps[{one.span.number}].where", "null"))
     if not total:
         of_code = "" if code is None else f" with the code {code}"
         raise UsageError(
@@ -158,6 +168,8 @@ def _write_rows(run: RunFolder, one: Input, code: str | None, path: Path) -> int
 
 def _failed_values(run: RunFolder, one: Input, code: str | None) -> Iterator[dict[str, Any]]:
     """The values of failed rows, in the order of the input; what is no row at all is left out."""
+    if one.source is None:
+        return
     reader = open_reader(run.journal_path)
     try:
         for seq, line, offset in _failed(reader, one.span, code):

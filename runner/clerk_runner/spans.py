@@ -8,9 +8,12 @@ of the way have the same numbers below zero.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["WIDTH", "Span"]
+__all__ = ["WIDTH", "Span", "facts_of_steps"]
 
 WIDTH = 1 << 40
 """Most rows of a step: more than a file can hold."""
@@ -53,6 +56,15 @@ class Span:
         """The table that holds what it changed before its input was taken in anew."""
         return f"earlier_{self.number}" if self.number else "earlier"
 
+    def fact(self, name: str) -> str:
+        """What a fact about this step alone is called in the journal: as in a job without steps, or with its number.
+
+        Example:
+            >>> Span().fact("backup"), Span(2, of_many=True).fact("backup")
+            ('backup', 'backup_2')
+        """
+        return f"{name}_{self.number}" if self.of_many else name
+
     def row(self, seq: int) -> int:
         """The place in the input of an item, from 1.
 
@@ -61,3 +73,14 @@ class Span:
             1
         """
         return seq - self.base
+
+
+def facts_of_steps(meta: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """What a journal says under ``Span.fact(name)`` of a run or of its steps, by what follows the name.
+
+    Example:
+        >>> facts_of_steps({"backup": 1, "backup_2": 3, "backup_done": True}, "backup")
+        {'': 1, '_2': 3}
+    """
+    found = ((re.fullmatch(rf"{re.escape(name)}((?:_\d+)?)", key), value) for key, value in meta.items())
+    return {match[1]: value for match, value in found if match is not None}

@@ -70,6 +70,7 @@ async def _play(
             permit = await gate.acquire(lane.method, lane.template, subject=f"subject {number}", items=lane.size)
             await clock.sleep(course.latency_s)
             permit.settle()
+            found.spend(gate, lane.size, clock.now())
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(min(lane.at_once, calls)):

@@ -11,15 +11,16 @@ import asyncio
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from clerk_jobs.call import State
 from clerk_limits.clock import Clock
-from clerk_runner.backing_up import Backup
-from clerk_runner.binding import bind, has_open
+from clerk_runner.around import Around
+from clerk_runner.backing_up import Backup, backup_done
+from clerk_runner.binding import bind, has_open, has_sent
+from clerk_runner.bringing import Bringer
 from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
@@ -28,13 +29,11 @@ from clerk_runner.folders import RunFolder
 from clerk_runner.groups import unwrapped
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.journal import Journal
-from clerk_runner.kinds import SCREENERS, Screens, Surroundings
+from clerk_runner.kind import SCREENERS, Screens, Surroundings
 from clerk_runner.landing import landing_s, told_or_left
 from clerk_runner.leaving import clock_text, left_early
-from clerk_runner.listing import Listing, listed_rows, listing_of
 from clerk_runner.logs import Log
 from clerk_runner.meter import Meter
-from clerk_runner.named import NamedRows
 from clerk_runner.parts import Part
 from clerk_runner.planner import Forecast
 from clerk_runner.reporting.record import Record
@@ -43,32 +42,20 @@ from clerk_runner.spans import Span
 from clerk_runner.view import Progress, View
 from clerk_runner.watchdog import watch_loop
 
-__all__ = ["Around", "Stepper"]
+__all__ = ["Stepper"]
 
 T = TypeVar("T")
 
 WATCH_S = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What the phases of one run share.
-
-    Attributes:
-        named: what became of the rows that later steps refer to.
-    """
-
-    folder: RunFolder
-    journal: Journal
-    exchange: Exchange
-    log: Log
-    named: NamedRows
+BESIDE = "beside"
+"""The fact that something is kept beside a part's sending, and was not brought to its end."""
 
 
 class Stepper:
     """Takes the parts of one run through.
 
     Attributes:
+        backups: where parts save what they name, by their places.
         screener: what the part that was prepared last has read.
     """
 
@@ -87,7 +74,8 @@ class Stepper:
         self._interrupts = interrupts
         self._clock = clock
         self._began = time.monotonic()
-        self._listing: Listing | None = None
+        self._bringer = Bringer(request, parts, view, interrupts, self._time_left)
+        self.backups: Mapping[int, Path] = {}
         self.record: Record | None = None
         """What the report draws of the run's course; None until the run is open."""
         self.log: Log | None = None
@@ -100,40 +88,47 @@ class Stepper:
         return time.monotonic() - self._began
 
     def close(self) -> None:
-        """Close the input that came from a list; every other one is closed by whoever opened it."""
-        if self._listing is not None and self._parts[0].given is not None:
-            self._parts[0].given.close()
+        """Close the inputs that came from lists."""
+        self._bringer.close()
 
     async def bring_rows(self, around: Around) -> None:
-        """See to it that a job that takes its rows from a list has them; steps have files."""
-        part, job = self._parts[0], listing_of(self._parts[0].job)
-        if job is not None:
-            shared = (around.folder, around.journal, around.exchange, self._view, self._interrupts, around.log)
-            self._listing = Listing(job, self._request, *shared)
-            await self._listing.bring()
-            part.given = listed_rows(around.folder)
+        """See to it that a job that takes its rows from a list has them, and what is known of later steps' lists."""
+        await self._bringer.begin(around)
 
-    async def back_up(self, target: Path, pending: int, around: Around) -> None:
-        """Save what the rows name; nothing is sent before that is on the disk."""
-        part = self._parts[0]
+    async def back_up(self, number: int, around: Around) -> None:
+        """Save what the rows of a part name, where it wants that; nothing is sent before that is on the disk."""
+        target = self.backups.get(number)
+        part = self._parts[min(number, len(self._parts) - 1)]
+        journal = part.journal_of(around.journal)
+        pending = (await journal.counts())[State.PENDING]
+        if target is None or not pending:
+            return
         assert part.kind.saves is not None
-        payloads = part.kind.payloads(part.source, around.journal)
+        payloads = part.kind.payloads(part.source, journal)
         workers = SCREENERS[self._request.credentials.key.kind.value]
-        backup = Backup(around.journal, around.exchange, payloads, part.kind.saves[1], target, workers)
-        await self._followed(backup.write(), lambda: Progress("backing up", backup.seen, pending))
+        backup = Backup(journal, around.exchange, payloads, part.kind.saves[1], target, workers)
+        label = f"{part.name}: backing up" if part.name else "backing up"
+        await self._followed(backup.write(), lambda: Progress(label, backup.seen, pending))
 
     async def read_inputs(self, around: Around, *, change: bool) -> None:
         """Take the rows of every part in: each may refer to those of the parts before."""
         if self._parts[0].name:
             await around.journal.add_names()
         for part in self._parts:
-            around.named.forget()
-            await part.take_in(around.journal, change=change)
-            await self._skip_done(part, around)
+            if part.given is not None:
+                await self._take_in(part, around, change=change)
+
+    async def _take_in(self, part: Part, around: Around, *, change: bool) -> None:
+        around.named.forget()
+        await part.take_in(around.journal, change=change)
+        await self._skip_done(part, around)
 
     async def next_open(self, journal: Journal, number: int) -> int:
-        """The first part from this one on that has anything left to do."""
-        while number < len(self._parts) and not await has_open(self._parts[number].journal_of(journal)):
+        """The first part from this one on that has anything left to do; nobody knows that of one that lists later."""
+        while number < len(self._parts):
+            part = self._parts[number]
+            if part.given is None or await has_open(part.journal_of(journal)):
+                break
             number += 1
         return number
 
@@ -161,10 +156,14 @@ class Stepper:
         What an earlier start prepared is read again only where its kind wants that, or where rows have come since.
         """
         part, revived = self._parts[number], 0
+        own = part.journal_of(around.journal)
+        if await self._bringer.bring(part, around):
+            await self._take_in(part, around, change=await has_sent(own))
+            await self._bringer.took_in(part, around)
         if part.refers:
-            own = part.journal_of(around.journal)
             around.named.forget()
-            revived = await bind(own, part.source, part.kind.drafting)
+            # What was saved cannot be added to: rows that come later are for a retry, with a backup of its own.
+            revived = await bind(own, part.source, part.kind.drafting, revive=not await backup_done(own))
             await part.kind.judge(own)
             await self._skip_done(part, around)
         prepared = await around.journal.get("prepared")
@@ -181,9 +180,9 @@ class Stepper:
         Returns:
             Why that ended early, and whether a signal did it.
         """
-        error, interrupted, number = None, False, first
+        error, interrupted, number = await self._mend_besides(first, around), False, first
         meter = Meter(around.exchange, forecast)
-        while number < len(self._parts):
+        while error is None and number < len(self._parts):
             if number > first:
                 error, interrupted = await self._prepare_later(number, around)
             if error is None and not interrupted:
@@ -193,9 +192,26 @@ class Stepper:
             number = await self.next_open(around.journal, number + 1)
         return error, interrupted
 
+    async def _mend_besides(self, first: int, around: Around) -> RunnerError | None:
+        """End what a process that died left beside parts that have nothing to send any more."""
+        for part in self._parts[:first]:
+            if await around.journal.get(part.span.fact(BESIDE)):
+                beside = part.kind.beside(self._request, around.folder, part.journal_of(around.journal))
+                if beside is not None:
+                    await beside.begin()
+                    if (trouble := await beside.end()) is not None:
+                        return trouble
+                await around.journal.put(**{part.span.fact(BESIDE): False})
+        return None
+
     async def _prepare_later(self, number: int, around: Around) -> tuple[RunnerError | None, bool]:
         around.log.info("step", name=self._parts[number].name)
-        preparing = asyncio.ensure_future(self.prepare(number, around))
+
+        async def prepare() -> None:
+            await self.prepare(number, around)
+            await self.back_up(number, around)
+
+        preparing = asyncio.ensure_future(prepare())
 
         def drain() -> None:
             preparing.cancel()
@@ -206,7 +222,8 @@ class Stepper:
         try:
             await preparing
         except RunnerError as error:
-            return error, False
+            # A walk through a list ends by itself when a signal comes, and says so.
+            return (None, True) if error.code == "interrupted" else (error, False)
         except (sqlite3.Error, OSError) as error:
             return disk_error(error, around.folder.id), False
         except asyncio.CancelledError:
@@ -229,7 +246,7 @@ class Stepper:
             counts=counts,
             options=EngineOptions(
                 quarantine_s=job.reconcile.quarantine,
-                stop_after=job.errors.stop_after,
+                stop_after=part.job.errors.stop_after,
                 max_wait_s=self._request.max_wait_s,
                 max_time_s=None if left_s is None else max(left_s, 0.0),
                 speed=self._request.credentials.speed,
@@ -241,6 +258,7 @@ class Stepper:
             engine.interrupt()
         beside = kind.beside(self._request, around.folder, journal)
         if beside is not None:
+            await journal.put(**{part.span.fact(BESIDE): True})
             await beside.begin()
         try:
             follow = None if beside is None else beside.follow()
@@ -253,6 +271,8 @@ class Stepper:
                 raise
             engine.interrupt()
         trouble = None if beside is None else await beside.end()
+        if beside is not None and trouble is None:
+            await journal.put(**{part.span.fact(BESIDE): False})
         return engine.ending or trouble, engine.interrupted
 
     async def _skip_done(self, part: Part, around: Around) -> None:
@@ -270,7 +290,7 @@ class Stepper:
         kind, journal, exchange = part.kind, part.journal_of(around.journal), around.exchange
         pending = (await journal.counts())[State.PENDING]
         payloads = kind.payloads(part.source, journal)
-        listed = self._listing is not None and await self._listing.is_fresh()
+        listed = await self._bringer.is_fresh(part, around)
         instance = self._request.credentials.key.kind
         surroundings = Surroundings(journal, exchange, payloads, around.log, instance, listed)
         screener = self.screener = kind.screener(surroundings)

@@ -54,8 +54,17 @@ class Work(Protocol):
         """What a definite answer means; None where only reading can tell."""
         ...
 
+    @property
+    def asks_about(self) -> int:
+        """Most items that one ``reconcile`` asks about, of whatever attempts; 0 where each attempt is asked alone."""
+        ...
+
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:
-        """Settle items whose answer was lost."""
+        """Settle items whose answer was lost.
+
+        Args:
+            since_ms: server time of the earliest send of these items; each item has its own, too.
+        """
         ...
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import random
 import signal
+import sqlite3
 import subprocess
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,34 @@ def test_an_import_that_is_killed_makes_everybody_once_and_its_undo_empties_it(t
         undone = workplace.run("undo", ended.json["run"], "--yes", "--json", "--confirm-count", str(NEW))
         assert (undone.code, undone.json["items"]["done"]) == (0, NEW), undone.out + undone.err
         assert ids_of(clerk) == before
+
+
+@pytest.mark.crash
+def test_what_a_kill_leaves_open_is_looked_up_a_hundred_at_once(tmp_path: Path) -> None:
+    """Sixty calls under way, half of which have had their effect: two looks by two keys, four reads and not 180."""
+    half = 30
+    faults = (f"--fail=POST /users:timeout:first={half}", f"--fail=POST /users:timeout-before:skip={half}:first={half}")
+    with simulated_clerk("--key=sk_live_open", f"--speed={SPEED}", *faults) as clerk:
+        given = {**clerk.environment, "CLERK_BAPI_SCOPES": "write", "CLERK_BATCH_SPEED": SPEED}
+        workplace = Workplace(tmp_path, given)
+        workplace.write("rows.csv", "id,email\n" + "".join(f"x-{n},n{n}@example.com\n" for n in range(2 * half)))
+        workplace.write("job.yaml", JOB)
+        command = ("run", "job.yaml", "--yes", "--json")
+        process = workplace.start(*command, measured=False)
+        while sum(clerk.report()["requests"].get("POST /users", {}).values()) < 2 * half and process.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_S)
+        assert process.poll() is None, process.communicate()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        before = sum(clerk.report()["requests"]["GET /users"].values())
+        (journal,) = workplace.state.glob("runs/*/run.db")
+        with closing(sqlite3.connect(journal)) as db, db:
+            # As if the machine had been off for an hour: every quarantine is over.
+            open_items = db.execute("SELECT count(*) FROM item WHERE state = 1").fetchone()[0]
+            db.execute("UPDATE attempt SET intent_ms = intent_ms - 3600000")
+        assert (created(clerk), open_items) == (half, 2 * half)
+        ended = workplace.run(*command)
+        assert (ended.code, ended.json["items"]["done"]) == (0, 2 * half), ended.out + ended.err
+        assert sum(clerk.report()["requests"]["GET /users"].values()) - before == 4
+        assert set(map(len, clerk.effects("CreateUser").values())) == {1}

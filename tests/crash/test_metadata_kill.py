@@ -1,11 +1,14 @@
-"""kill -9 at random moments of a backfill of 5,000 users, with faults of every class: it ends as a model says.
+"""kill -9 at random moments of a backfill of 5,000 users, with 5 % faults of every class: it ends as a model says.
 
 The model is the merge itself, applied to what the users had. Each write has its effect at least once, and again only
-where its answer was lost or its process died: a repeat of the same merge, which is what its safety class allows.
+where its answer was lost or its process died: a repeat of the same merge, which is what its safety class allows. Of
+eight classes together a third of all requests fails, so that on a slow machine a row may run out of tries: it is in the
+report as unresolved, nobody else differs from the model, and it is done once somebody says so.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import signal
@@ -14,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clerk_testing.commands import Workplace
+from clerk_testing.commands import Ended, Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 SPEED = "60"
@@ -24,6 +27,8 @@ KILLS = 3
 IN_FLIGHT = 70
 """Writes at once on a production key: more than that no death can leave open."""
 POLL_S = 0.05
+DECISIONS = 5
+"""Times that somebody decides about what ran out of tries, at most."""
 JOB = """\
 name: backfill
 kind: metadata
@@ -33,12 +38,12 @@ id: "{user_id}"
 public_metadata: {plan: "{plan}", batch: {number: "{number:int}"}, seat: null}
 """
 FAULTS = tuple(
-    f"--fail={operation}:{fault}:1%"
+    f"--fail={operation}:{fault}:5%"
     for operation in ("PATCH *", "GET /users")
     for fault in (
         "500-before",
         "503-after",
-        "429:retry=1",
+        "429:retry=0.05",
         "drop-before-effect",
         "drop-after-effect",
         "html",
@@ -63,6 +68,15 @@ def wanted(before: dict[str, Any], plan: str, number: int) -> dict[str, Any]:
 
 def writes(clerk: SimulatedClerk) -> dict[str, int]:
     return {key: len(times) for key, times in clerk.effects("UpdateUserMetadata").items()}
+
+
+def unresolved(ended: Ended) -> set[str]:
+    """Users of whom nobody knows whether they were written, by the report."""
+    assert ended.out, ended.err
+    with (Path(ended.json["run_dir"]) / "failed.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert {row["_status"] for row in rows} <= {"unresolved"}, rows[:3]
+    return {row["user_id"] for row in rows}
 
 
 def killed(workplace: Workplace, clerk: SimulatedClerk, draw: random.Random, *command: str) -> None:
@@ -96,13 +110,19 @@ def test_a_backfill_that_is_killed_ends_as_the_model_says_and_its_undo_as_it_beg
         command = ("run", "job.yaml", "--yes", "--json")
         for _ in range(KILLS):
             killed(workplace, clerk, draw, *command)
+        model = {user_id: wanted(start[user_id], "pro", number) for user_id, number in numbers.items()}
         ended = workplace.run(*command)
-        assert ended.code == 0, ended.err
-        items = ended.json["items"]
-        assert items["done"] + items["skipped"] == USERS, items
-        assert metadata_of(clerk) == {
-            user_id: wanted(start[user_id], "pro", number) for user_id, number in numbers.items()
-        }
+        for _ in range(DECISIONS):
+            left = unresolved(ended)
+            items = ended.json["items"]
+            assert (ended.code, items["unresolved"]) == (1 if left else 0, len(left)), ended.err
+            assert items["done"] + items["skipped"] + len(left) == USERS, items
+            now = metadata_of(clerk)
+            assert {user_id for user_id in model if now[user_id] != model[user_id]} <= left
+            if not left:
+                break
+            ended = workplace.run("resume", ended.json["run"], "--yes", "--json", "--on-unresolved", "retry")
+        assert ended.code == 0, ended.out
         made = writes(clerk)
         assert set(made) == changing
         repeats = sum(made.values()) - CHANGED
@@ -110,6 +130,8 @@ def test_a_backfill_that_is_killed_ends_as_the_model_says_and_its_undo_as_it_beg
         lost = sum(count for status, count in answers.items() if status != "200")
         assert repeats <= KILLS * IN_FLIGHT + lost, answers
         undone = workplace.run("undo", ended.json["run"], "--yes", "--json")
+        for _ in range(DECISIONS if undone.json["items"]["unresolved"] else 0):
+            undone = workplace.run("resume", undone.json["run"], "--yes", "--json", "--on-unresolved", "retry")
         assert undone.code == 0, undone.err
         assert undone.json["items"]["total"] == CHANGED
         assert json.dumps(metadata_of(clerk), sort_keys=True) == json.dumps(start, sort_keys=True)

@@ -366,6 +366,20 @@ def test_a_lost_create_is_sent_again_only_if_two_looks_find_nobody(tmp_path: Pat
     assert (outcome.state, calls) == (State.UNRESOLVED, [])
 
 
+def test_lost_creates_are_looked_up_together_and_each_is_judged_alone(tmp_path: Path) -> None:
+    """Made, absent, and asked for in vain: the refusal of one key leaves the others as they are."""
+    rows = [Item(seq, {"external_id": f"x{seq}"}, since_ms=1) for seq in (1, 2, 3)]
+    answered = clerk(user("u", external_id="x1"))
+
+    def answer(call: Call) -> Reply:
+        return Reply(400, None, (Problem("bad", "no"),)) if ("external_id", "x3") in call.query else answered(call)
+
+    outcomes, calls = talk_through(work(tmp_path).reconcile(rows, 1), answer)
+    assert [one.state for one in outcomes] == [State.DONE, State.PENDING, State.UNRESOLVED]
+    # The first look is halved around the refused key, the second asks only for whom nobody has found.
+    assert [len(call.query) - 1 for call in calls] == [3, 1, 2, 1, 1, 1]
+
+
 def test_only_what_differs_is_written_and_passwords_only_if_told(tmp_path: Path) -> None:
     more = 'on_existing: update\ntotp_secret: "{p}"\npassword: "{p}"\nlocale: de\ncreated_at: "{t}"\n'
     more += "public_metadata: {a: {b: 1}}\n"

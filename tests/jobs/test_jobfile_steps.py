@@ -11,6 +11,8 @@ from jsonschema import Draft202012Validator
 from clerk_jobs.call import Draft
 from clerk_jobs.errors import JobFileError, RowProblem
 from clerk_jobs.jobfile import MetadataJob, OperationJob, StepsJob, job_schema, load_job
+from clerk_jobs.listed import row_view
+from clerk_jobs.metadata.drafts import MetadataDrafting
 from clerk_jobs.operation.drafts import OperationDrafting
 from clerk_jobs.references import Found, Reference, Referring, name_of
 
@@ -92,6 +94,13 @@ def test_what_any_step_does_is_in_the_identity_and_how_it_is_done_is_not(tmp_pat
         ("name: onboarding", "name: onboarding\nkind: steps", 2, "kind", "belongs in each step"),
         ("    kind: metadata", "    kind: export", 18, "steps[2].kind", "must be one of invite, metadata, operation"),
         ("    kind: metadata", "    kind: metadata\n    limits: {share: 1}", 19, "steps[2].limits", "whole job"),
+        (
+            "    target: memberships",
+            "    target: memberships\n    errors: {stop_after: 0}",
+            20,
+            "steps[2].errors.stop_after",
+            "count",
+        ),
         ("errors: {stop_after: 7}", "errors: {stop_after: 0}", 3, "errors.stop_after", "must be a count"),
         ("errors: {stop_after: 7}", "source: a.csv", 3, "source", "is not a key here"),
     ],
@@ -104,6 +113,75 @@ def test_what_is_wrong_is_told_once_with_its_place(
     told = [(where, key) for where, key, said in found if message in said]
     assert told[:1] == [(line, path)], found
     assert len(set(told)) == len(told)
+
+
+LISTED = """\
+name: tidy
+steps:
+  - name: users
+    kind: create-users
+    source: people.csv
+    key: "{email}"
+    email_address: "{email}"
+    external_id: "{email}"
+    mapping: ids.csv
+  - name: metadata
+    kind: metadata
+    target: users
+    list: users
+    where: {query: example.com}
+    errors: {stop_after: 3}
+    public_metadata: {manager: "{steps.users[user.public_metadata.manager].id}"}
+  - name: bans
+    kind: operation
+    operation: BanUser
+    list: users
+    key: "{user.external_id}"
+    backup: before.jsonl
+    path: {user_id: "{user.id}"}
+"""
+
+
+def test_a_step_may_list_its_rows_save_them_and_stop_by_its_own_threshold(tmp_path: Path) -> None:
+    job = load(tmp_path, LISTED + "errors: {stop_after: 9}\n")
+    assert [step.job.errors.stop_after.count for step in job.steps] == [9, 3, 9]
+    step = job.steps[1]
+    assert isinstance(step.job, MetadataJob)
+    row = {"id": "user_1", "public_metadata": {"manager": "a@example.com"}}
+    known = {name_of("users", "a@example.com"): Found(id="user_9")}
+    view = row_view(step.job.listing, step.job.api_version)
+    inner = MetadataDrafting(step.job)
+    payload = Referring(inner, step.name, step.key, step.references, known.__getitem__, view).payload(row)[1]
+    assert (payload["value"], payload["fields"]) == ("user_1", {"public_metadata": {"manager": "user_9"}})
+    step = job.steps[2]
+    assert isinstance(step.job, OperationJob)
+    keyed = Referring(OperationDrafting(step.job), "bans", step.key, (), known.__getitem__, view)
+    assert keyed.draft({"id": "user_1", "external_id": " x1 "}).name == name_of("bans", "x1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "path", "message"),
+    [
+        ("BanUser", "DeleteUser", 20, "steps[2].list", "a later step deletes"),
+        ("steps.users[user.public", "steps.users[member.public", 16, "steps[1].public_metadata", "of the listed user"),
+        ('"{user.external_id}"', '"{email}"', 21, "steps[2].key", "of the listed user"),
+        ("list: users\n    where", "where", 13, "steps[1].where", "filters a list"),
+    ],
+)
+def test_what_a_listing_step_may_not_say(
+    tmp_path: Path, old: str, new: str, line: int, path: str, message: str
+) -> None:
+    assert LISTED.count(old) == 1
+    found = faults(tmp_path, LISTED.replace(old, new))
+    assert any((where, key) == (line, path) and message in said for where, key, said in found), found
+
+
+def test_two_steps_keep_no_file_together(tmp_path: Path) -> None:
+    second = LISTED.partition("steps:\n")[2].partition("  - name: metadata")[0].replace("name: users", "name: more")
+    found = faults(tmp_path, LISTED + second.replace("mapping: ids.csv", "mapping: ./ids.csv"))
+    assert [(key, message) for _, key, message in found] == [
+        ("steps[3].mapping", "names the file of step users, and each step writes its own")
+    ]
 
 
 @pytest.mark.parametrize("steps", ["steps: []", "steps: many", "steps: {name: x}", "steps: [1]"])

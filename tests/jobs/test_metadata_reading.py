@@ -124,6 +124,16 @@ def test_what_got_no_answer_is_settled_by_what_is_there(tmp_path: Path, now: str
     assert outcome.state is state
 
 
+def test_subjects_that_got_no_answer_are_read_together_and_judged_alone(tmp_path: Path) -> None:
+    work = MetadataWork(job(tmp_path), 4)
+    payload = {"value": "", "fields": {"public_metadata": {"plan": "pro"}}}
+    items = [Item(seq, payload, target=f"user_{seq}", since_ms=1) for seq in (1, 2, 3)]
+    there = [user(f"user_{number}", public_metadata={"plan": plan}) for number, plan in ((1, "pro"), (3, "free"))]
+    outcomes, calls = talk_through(work.reconcile(items, 0), lambda _: Reply(200, there))
+    assert [one.state for one in outcomes] == [State.DONE, State.FAILED, State.UNRESOLVED]
+    assert len(calls) == 1
+
+
 def test_an_answer_that_shows_something_else_is_no_success(tmp_path: Path) -> None:
     work = MetadataWork(job(tmp_path), 4)
     (lane,) = work.lanes

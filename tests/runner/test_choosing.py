@@ -91,6 +91,15 @@ def test_a_finished_run_is_repeated_unless_fresh(state: StateFolder) -> None:
     assert again.finished == ()
 
 
+def test_a_job_that_lists_begins_anew_and_knows_what_happened_once(state: StateFolder) -> None:
+    first = at(chosen(state, wanted()).folder, "done")
+    again = choose(state, wanted(), fresh=False, accept_changes=False, lists=True)
+    assert (again.action, [run.id for run in again.finished]) == ("new", [first.id])
+    at(again.folder, "done")
+    often = choose(state, wanted(), fresh=False, accept_changes=False, once=False, lists=True)
+    assert (often.action, often.finished) == ("new", ())
+
+
 def test_a_changed_file_is_a_new_run_that_knows_the_earlier_ones(state: StateFolder) -> None:
     first = at(chosen(state, wanted()).folder, "done")
     second = chosen(state, wanted(fingerprint="input 2"))

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from clerk_testing.commands import Ended, Workplace
@@ -243,3 +244,103 @@ def test_a_changed_input_names_its_step_and_keeps_what_was_done(start: Any) -> N
     assert by_step(going_on)["organizations"] == {"total": 3, "done": 3}, going_on.err
     assert by_step(going_on)["memberships"] == {"total": 5, "done": 2, "pending": 3}
     assert sum(len(times) for times in clerk.effects("CreateOrganization").values()) == 3
+
+
+LISTING = """\
+name: tidy
+steps:
+  - name: users
+    kind: create-users
+    source: rows.csv
+    key: "{id}"
+    external_id: "{id}"
+    email_address: "{email}"
+    public_metadata: {boss: "{boss?}"}
+    mapping: ids.csv
+  - name: metadata
+    kind: metadata
+    target: users
+    list: users
+    where: {query: new.example.com}
+    errors: {stop_after: 1}
+    public_metadata: {boss_id: "{steps.users[user.public_metadata.boss].id?}"}
+  - name: bans
+    kind: operation
+    operation: BanUser
+    list: users
+    where: {query: new.example.com}
+    backup: "before-{run}.jsonl"
+    path: {user_id: "{user.id}"}
+"""
+
+
+def import_users(workplace: Workplace, count: int) -> None:
+    rows = [f"x{n},p{n}@new.example.com,{f'x{n - 1}' if n else ''}\n" for n in range(count)]
+    workplace.write("rows.csv", "id,email,boss\n" + "".join(rows))
+    workplace.write("job.yaml", LISTING)
+
+
+def test_later_steps_list_what_earlier_ones_made_and_save_it_first(start: Any) -> None:
+    workplace, clerk = start("--users=5", key="sk_test_steps")
+    import_users(workplace, 4)
+    planned = workplace.run("plan", "job.yaml").out
+    assert "neither time nor calls count what is not known yet: metadata, bans" in planned
+    assert planned.count("the list is read when this step begins") == 2
+    ended = call(workplace, "run", "job.yaml")
+    assert ended.code == 0, ended.out + ended.err
+    assert by_step(ended) == {
+        "users": {"total": 4, "done": 4},
+        # Who has no boss changes nothing.
+        "metadata": {"total": 4, "done": 3, "skipped": 1},
+        "bans": {"total": 4, "done": 4},
+    }
+    made = {user["external_id"]: user for user in clerk.perform("GET", "/users?limit=500&query=new.example.com")}
+    assert [made[f"x{n}"]["public_metadata"].get("boss_id") for n in range(4)] == [
+        None,
+        *(made[f"x{n}"]["id"] for n in range(3)),
+    ]
+    assert all(user["banned"] for user in made.values())
+    folder = workplace.folder
+    with (folder / "ids.csv").open(encoding="utf-8", newline="") as file:
+        assert [*csv.reader(file)] == [["old_id", "new_id"], *([key, made[key]["id"]] for key in sorted(made))]
+    (backup,) = folder.glob("before-*.jsonl")
+    saved = [orjson.loads(line) for line in backup.read_bytes().splitlines()]
+    # What the steps before made of them, and not yet what this one makes.
+    assert {one["id"]: (one["banned"], one["public_metadata"]) for one in saved} == {
+        user["id"]: (False, user["public_metadata"]) for user in made.values()
+    }
+    assert {str(folder / "ids.csv"), str(backup)} <= set(ended.json["outputs"])
+
+
+def test_a_step_stops_by_its_own_threshold_and_the_lists_after_it_are_not_read(start: Any) -> None:
+    workplace, clerk = start("--users=5", "--fail=PATCH *:422:first=1", key="sk_test_steps")
+    import_users(workplace, 3)
+    ended = call(workplace, "run", "job.yaml")
+    assert (ended.code, ended.json["error"]["code"]) == (4, "threshold"), ended.out
+    assert by_step(ended)["bans"] == {}
+    assert not clerk.effects("UsersBan")
+    report = (Path(ended.json["run_dir"]) / "report.html").read_text()
+    assert "Step metadata: The first 1 of 1 row" in report
+    no_rows = workplace.run("runs", "failed", "last", "--step", "bans")
+    assert (no_rows.code, "has no rows yet" in no_rows.err) == (2, True), no_rows.err
+    gone_on = call(workplace, "resume", ended.json["run"])
+    assert (gone_on.code, by_step(gone_on)["bans"]) == (1, {"total": 3, "done": 3}), gone_on.err
+    (backup,) = workplace.folder.glob("before-*.jsonl")
+    assert backup.read_bytes().count(b"\n") == 3
+    # A retry does the failed rows alone: it lists nothing anew, saves nothing, and bans nobody.
+    again = call(workplace, "retry", "last")
+    assert (again.code, by_step(again)) == (0, {"users": {}, "metadata": {"total": 1, "done": 1}, "bans": {}})
+
+
+def test_a_deletion_that_lists_is_the_first_step_and_is_counted(start: Any) -> None:
+    workplace, clerk = start("--users=5", key="sk_test_steps", CLERK_BAPI_SCOPES="write,delete")
+    workplace.write(
+        "job.yaml",
+        "name: gone\nsteps:\n"
+        '  - {name: users, kind: operation, operation: DeleteUser, list: users, path: {user_id: "{user.id}"}}\n'
+        '  - {name: rest, kind: metadata, target: users, list: users, public_metadata: {left: "{user.id}"}}\n',
+    )
+    assert call(workplace, "run", "job.yaml").code == 3
+    ended = workplace.run("run", "job.yaml", "--yes", "--json", "--confirm-count", "5")
+    assert (ended.code, by_step(ended)) == (0, {"users": {"total": 5, "done": 5}, "rest": {}}), ended.err
+    assert users_of(clerk) == []

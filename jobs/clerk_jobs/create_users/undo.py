@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
-import orjson
-
-from clerk_jobs.call import Call, Draft, Item, Lane, Outcome, ReadRefused, Reply, Safety, State, Talk
+from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Reply, Safety, State, Talk
 from clerk_jobs.catalog import load
 from clerk_jobs.catalog.prepare import Inputs, prepare
 from clerk_jobs.create_users.changes import PROFILE, fields_of, write
 from clerk_jobs.create_users.people import User, users_by
-from clerk_jobs.errors import RowProblem
 from clerk_jobs.jobfile.create_users_job import UndoCreatesJob
-from clerk_jobs.metadata.drafts import DIGEST_BYTES, KEY_BYTES
 from clerk_jobs.metadata.screen import Verdict, decode_changes, refusal_of
 from clerk_jobs.metadata.undo import Judged, judge
+from clerk_jobs.reading import READ_BATCH
+from clerk_jobs.undone import UndoneRows
 
 __all__ = ["DELETE", "RESTORE", "UndoCreatesDrafting", "UndoCreatesWork"]
 
@@ -32,33 +29,16 @@ RESTORE: Final = "restore"
 GONE: Final = frozenset({404, 410})
 
 
-class UndoCreatesDrafting:
+class UndoCreatesDrafting(UndoneRows):
     """Reads rows that `clerk_runner.undoing` wrote; the group is what is done."""
 
-    def draft(self, values: Mapping[str, Any]) -> Draft:
-        """Name a row.
+    subject = "id"
 
-        Raises:
-            RowProblem: it is none of ours.
-        """
-        group, payload = self.payload(values)
-        key = blake2b(payload["id"].encode(), digest_size=KEY_BYTES).digest()
-        return Draft(key, self.digest(group, payload), group)
-
-    def payload(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """What is done, and to whom.
-
-        Raises:
-            RowProblem: it is none of ours, or nobody knows the user's id.
-        """
+    def _read(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         user_id, does, changes = values.get("id"), values.get("does"), values.get("changes", [])
         if not isinstance(user_id, str) or does not in (DELETE, RESTORE) or not isinstance(changes, list):
-            raise RowProblem("not_ours", "this line was not written by an undo")
+            return None
         return str(does), {"id": user_id, "changes": changes}
-
-    def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
-        """The digest of a row."""
-        return blake2b(orjson.dumps([group, payload]), digest_size=DIGEST_BYTES).digest()
 
 
 class UndoCreatesWork:
@@ -67,6 +47,8 @@ class UndoCreatesWork:
     Args:
         in_flight: most calls at once.
     """
+
+    asks_about = READ_BATCH
 
     def __init__(self, job: UndoCreatesJob, in_flight: int) -> None:
         """Name the one lane; values are put back without a lane of their own."""

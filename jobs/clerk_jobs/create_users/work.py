@@ -13,6 +13,7 @@ from clerk_jobs.create_users.people import Found, find, is_same_person, users_by
 from clerk_jobs.create_users.screen import Screening, conflict, existing_outcome
 from clerk_jobs.jobfile.create_users_job import CreateUsersJob
 from clerk_jobs.metadata.screen import refusal_of
+from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["CreateWork"]
 
@@ -30,6 +31,8 @@ class CreateWork:
     Args:
         in_flight: most calls at once.
     """
+
+    asks_about = READ_BATCH
 
     def __init__(self, job: CreateUsersJob, drafting: CreateDrafting, in_flight: int) -> None:
         """Name the one lane."""
@@ -60,15 +63,19 @@ class CreateWork:
         return [refusal_of(item.seq, reply)]
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:  # noqa: ARG002  times tell nothing
-        """Settle a row whose answer was lost, once its quarantine is over: absent twice, it is sent again."""
-        (item,) = items
-        if not keys_of(item.payload):
-            return [Outcome(item.seq, State.UNRESOLVED, "unresolved", UNKNOWN)]
+        """Settle rows whose answers were lost, once their quarantine is over: who is absent twice is sent again."""
+        outcomes = {
+            item.seq: Outcome(item.seq, State.PENDING)
+            if keys_of(item.payload)
+            else Outcome(item.seq, State.UNRESOLVED, "unresolved", UNKNOWN)
+            for item in items
+        }
         for _ in range(LOOKS):
-            (found,) = yield from find([item.payload])
-            if (settled := self._doubtful(item, found)) is not None:
-                return [settled]
-        return [Outcome(item.seq, State.PENDING)]
+            absent = [item for item in items if outcomes[item.seq].state is State.PENDING]
+            found = yield from find([item.payload for item in absent])
+            for item, one in zip(absent, found, strict=True):
+                outcomes[item.seq] = self._doubtful(item, one) or outcomes[item.seq]
+        return list(outcomes.values())
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:  # noqa: ARG002
         """Settle a row of which Clerk says that its identifiers are taken, or that it is made, and not its id."""
@@ -98,7 +105,9 @@ class CreateWork:
     def _doubtful(self, item: Item, found: Found) -> Outcome | None:
         """What reading says of a lost call; None where it finds nobody."""
         if found.refusal is not None:
-            raise ReadRefused(found.refusal, "the user of a lost call")
+            why = ReadRefused(found.refusal, "the user of a lost call")
+            said = f"it may have happened, and {why}: look at Clerk's own list before you send it again"
+            return Outcome(item.seq, State.UNRESOLVED, "unresolved", said)
         if not found.users:
             return None
         return self._made(item, found) or self._existing(item.seq, item.payload, found)

@@ -20,6 +20,9 @@ class InviteWork(Invitations):
         job: the loaded job file.
     """
 
+    asks_about = 0
+    """Each attempt alone: its invitations are told from older ones by the time of its own intent."""
+
     def __init__(self, job: InviteJob) -> None:
         """Choose endpoints and policies."""
         organizations = job.organization is not None

@@ -12,6 +12,7 @@ from clerk_jobs.export.columns import documented_fields
 from clerk_jobs.export.lists import Parent, UnknownListError, call_of, find_list, noun_of
 from clerk_jobs.jobfile.export_fields import Pairs
 from clerk_jobs.jobfile.reading import Complaint
+from clerk_jobs.references import Reference
 from clerk_jobs.rows.source import CsvSource, Source
 from clerk_jobs.template import Template
 from clerk_jobs.wording import did_you_mean, shown
@@ -87,7 +88,10 @@ def column_complaints(
         return
     noun, fields = noun_of(operation), documented_fields(operation)
     for key, template in templates.items():
-        for column in template.columns if template is not None else ():
+        for written in template.columns if template is not None else ():
+            reference = Reference.read(written)
+            # What a reference looks up stands in the listed object, as what a placeholder shows does.
+            column = written if reference is None else reference.column
             first, _, rest = column.partition(".")
             field = rest.partition(".")[0]
             if first != noun or not rest:

@@ -168,6 +168,11 @@ class OperationJob(Job, frozen=True, forbid_unknown_fields=True, kw_only=True, t
     protect: list[str] = msgspec.field(default_factory=list)
 
     @property
+    def deletes(self) -> bool:
+        """Whether it destroys what its rows name."""
+        return self.facts.method == "DELETE"
+
+    @property
     def facts(self) -> Operation:
         """What the catalogue says of the operation."""
         return operation_of(self.operation, self.api_version)

@@ -13,7 +13,7 @@ import msgspec
 from clerk_jobs.export.columns import TYPES
 from clerk_jobs.jobfile.export_fields import WantedColumn
 from clerk_jobs.jobfile.kinds import KINDS, STEP_KINDS
-from clerk_jobs.jobfile.steps_job import MOST_STEPS, SHARED
+from clerk_jobs.jobfile.steps_job import MOST_STEPS, SHARED, WHOLE
 from clerk_jobs.references import STEP_NAME
 
 __all__ = ["job_schema"]
@@ -76,7 +76,7 @@ def _steps_schema(components: dict[str, Any]) -> dict[str, Any]:
         "title": "StepsJob",
         "description": "Several jobs after each other, as one run.",
         "type": "object",
-        "properties": {"name": whole["name"], **{key: whole[key] for key in SHARED}, "steps": steps},
+        "properties": {"name": whole["name"], **{key: whole[key] for key in WHOLE}, "steps": steps},
         "required": ["name", "steps"],
         "additionalProperties": False,
     }

@@ -1,11 +1,13 @@
 """The job file of several jobs after each other: ``steps:``.
 
 A step is a job of one of the kinds, with a name by which later steps refer to it and, where they do, a ``key:``. What
-decides how the work is done (limits, errors, reconcile, instance, api_version) is written once, for the whole job.
+decides how the work is done (limits, reconcile, instance, api_version) is written once, for the whole job; so may be
+``errors``, which a step may have of its own.
 """
 
 from __future__ import annotations
 
+import os.path
 import re
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final
@@ -16,8 +18,10 @@ from msgspec import Struct
 from clerk_jobs.jobfile.create_users_job import CreateUsersJob
 from clerk_jobs.jobfile.fields import templated
 from clerk_jobs.jobfile.kinds import OWN_KINDS, STEP_KINDS
+from clerk_jobs.jobfile.listing_rules import column_complaints
 from clerk_jobs.jobfile.models import Job
 from clerk_jobs.jobfile.nodes import Broken, Key, ListNode, MapNode, Node, Scalar, key_path
+from clerk_jobs.jobfile.operation_job import OperationJob
 from clerk_jobs.jobfile.presets import apply_preset
 from clerk_jobs.jobfile.reading import UNREAD, Reading, Unread
 from clerk_jobs.jobfile.structs import read_struct
@@ -27,12 +31,14 @@ from clerk_jobs.template import Template
 from clerk_jobs.typed_template import text
 from clerk_jobs.wording import did_you_mean, shown
 
-__all__ = ["MOST_STEPS", "SHARED", "Step", "StepsJob", "read_steps"]
+__all__ = ["MOST_STEPS", "SHARED", "WHOLE", "Step", "StepsJob", "read_steps"]
 
-SHARED: Final = ("instance", "limits", "errors", "reconcile", "api_version")
+SHARED: Final = ("instance", "limits", "reconcile", "api_version")
 """Keys that are the whole job's, and hold for every step."""
-ALONE: Final = ("list", "where", "backup", "mapping")
-"""Keys of what belongs to a whole run: rows that are listed, and files that are kept beside it."""
+WHOLE: Final = (*SHARED, "errors")
+"""Keys that may stand beside ``steps:``; what is in ``errors`` holds for every step that has none of its own."""
+FILES: Final = ("backup", "mapping")
+"""Keys that name a file of a step's own."""
 MOST_STEPS: Final = 50
 _Key = templated(text(required=True))
 _HOW: Final = "{steps.NAME[COLUMN].id}: the id of the row of step NAME whose key is in COLUMN"
@@ -99,7 +105,7 @@ def _shared(whole: MapNode, reading: Reading) -> dict[str, tuple[Key, Node]]:
     """The whole job's keys that every step has too; none where they are wrong, so that a fault is told once."""
     trial = Reading(reading.folder, reading.allow_outside)
     read_struct(Job, whole, "", trial, {"folder": reading.folder}, strict=False)
-    return {} if trial.faults else {name: whole.entries[name] for name in SHARED if name in whole.entries}
+    return {} if trial.faults else {name: whole.entries[name] for name in WHOLE if name in whole.entries}
 
 
 def _read_list(node: Node, shared: Mapping[str, tuple[Key, Node]], reading: Reading) -> tuple[Step, ...] | Unread:
@@ -116,6 +122,7 @@ def _read_list(node: Node, shared: Mapping[str, tuple[Key, Node]], reading: Read
         if step.name in names[:place]:
             reading.fault(each.place, key_path("steps", place), f"has the name {step.name}, as an earlier step does")
         _check_references(step, names, place, each, node.items, reading)
+        _check_alone(step, steps, place, each, reading)
         steps.append(step)
     return tuple(steps) if len(reading.faults) == before else UNREAD
 
@@ -146,13 +153,16 @@ def _read_step(node: Node, path: str, shared: Mapping[str, tuple[Key, Node]], re
         return reading.fault(
             place, key_path(path, "kind"), f"must be one of {', '.join(known)}", did_you_mean(written, known)
         )
-    whole = MapNode(node.place, {**entries, **shared})
+    inherited = {name: each for name, each in shared.items() if name not in entries}
+    whole = MapNode(node.place, {**entries, **inherited})
     if issubclass(kinds[str(kind.value)], CreateUsersJob):
         apply_preset(whole, reading)
     job = read_struct(kinds[str(kind.value)], whole, path, reading, {"folder": reading.folder})
     key = None if key_node is None else _read_key(key_node, key_path(path, "key"), reading)
     if job is not UNREAD:
         _check_step(job, node, path, reading)
+        if isinstance(key, Template):
+            _check_key(job, key, node, path, reading)
     if job is UNREAD or key is UNREAD or len(reading.faults) > before:
         return UNREAD
     found = (Reference.read(column) for column in job.columns())
@@ -175,12 +185,38 @@ def _check_step(job: Job, node: MapNode, path: str, reading: Reading) -> None:
         place = node.entries["name"][1].place
         said = "must be letters, digits, - and _, a letter first, because it is written in {steps.NAME[COLUMN].id}"
         reading.fault(place, key_path(path, "name"), said)
-    for name in ALONE:
-        if name in node.entries:
-            reading.fault(node.entries[name][0].place, key_path(path, name), "is for a job without steps", "remove it")
     if getattr(getattr(job, "source", None), "path", None) == STDIN:
         place = node.entries["source"][1].place
         reading.fault(place, key_path(path, "source"), "cannot be standard input: a step reads a file")
+
+
+def _check_key(job: Job, key: Template, node: MapNode, path: str, reading: Reading) -> None:
+    """Check that the key of listed rows leads to something of a listed object."""
+    for complaint in column_complaints(getattr(job, "listing", None), job.api_version, {"key": key}):
+        reading.fault(node.entries["key"][1].place, key_path(path, "key"), complaint.message, complaint.hint)
+
+
+def _check_alone(step: Step, before: Sequence[Step], place: int, node: Node, reading: Reading) -> None:
+    """Check what a step that is not the first one may not do, and what no two steps may share."""
+    assert isinstance(node, MapNode)
+    job, path = step.job, key_path("steps", place)
+    if place and isinstance(job, OperationJob) and job.listing and job.source is None and job.deletes:
+        said = "cannot be what a later step deletes: nobody could confirm how many objects that will be"
+        hint = "make it the first step, or export the list and name the file in source:"
+        reading.fault(node.entries["list"][1].place, key_path(path, "list"), said, hint)
+    for name in FILES:
+        file = _file_of(step, name)
+        other = next((one for one in before if file is not None and _file_of(one, name) == file), None)
+        if other is not None:
+            said = f"names the file of step {other.name}, and each step writes its own"
+            reading.fault(node.entries[name][1].place, key_path(path, name), said)
+
+
+def _file_of(step: Step, name: str) -> str | None:
+    """The file that one key of a step names, in one form for all its spellings."""
+    given = getattr(step.job, name, None)
+    file = getattr(given, "file", given)
+    return None if file is None else os.path.normpath(str(file))
 
 
 def _check_references(

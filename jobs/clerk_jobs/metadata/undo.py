@@ -9,52 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import Any
 
-import orjson
-
-from clerk_jobs.call import Call, Draft, Item, Lane, Outcome, ReadRefused, Reply, State, Talk
-from clerk_jobs.errors import RowProblem
+from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Reply, State, Talk
 from clerk_jobs.jobfile.metadata_job import UndoJob
-from clerk_jobs.metadata.drafts import DIGEST_BYTES, KEY_BYTES
 from clerk_jobs.metadata.screen import Fields, Image, Verdict, decode_changes, encode_changes, refusal_of, touched
 from clerk_jobs.metadata.targets import TARGETS, Current, read_current, write_call
 from clerk_jobs.metadata.trees import ABSENT, Change, digest_of, is_exact, merged, put, same, value_at
 from clerk_jobs.metadata.work import Writing
+from clerk_jobs.undone import UndoneRows
 
 __all__ = ["UndoDrafting", "UndoWork"]
 
 SHOWN = 3
 
 
-class UndoDrafting:
-    """Reads rows that `clerk_runner.undoing` wrote."""
+class UndoDrafting(UndoneRows):
+    """Reads rows that `clerk_runner.undoing` wrote; the group is the organization of a membership ("" for all else)."""
 
-    def draft(self, values: Mapping[str, Any]) -> Draft:
-        """Name a row.
+    subject = "value"
 
-        Raises:
-            RowProblem: it is none of ours.
-        """
-        group, payload = self.payload(values)
-        key = blake2b(payload["value"].encode(), digest_size=KEY_BYTES).digest()
-        return Draft(key, self.digest(group, payload), group)
-
-    def payload(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The organization of a membership ("" for all else), and the subject with its changes.
-
-        Raises:
-            RowProblem: it is none of ours.
-        """
+    def _read(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
         subject, changes = values.get("id"), values.get("changes")
         if not isinstance(subject, str) or not isinstance(changes, list):
-            raise RowProblem("not_ours", "this line was not written by an undo")
+            return None
         return subject.rpartition("/")[0], {"value": subject, "changes": changes}
-
-    def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
-        """The digest of a row."""
-        return blake2b(orjson.dumps([group, payload]), digest_size=DIGEST_BYTES).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +124,11 @@ class UndoWork(Writing):
         return [self._ended(item, judged)]
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:  # noqa: ARG002  values tell
-        """Settle a subject whose write got no answer; what is not back is still to be put back."""
-        (item,) = items
-        current = yield from self.current(items)
-        if isinstance(current, list):
-            return current
-        return [self._ended(item, self._judge(item, current))]
+        """Settle subjects whose write got no answer; what is not back is still to be put back."""
+        outcomes = []
+        for (item,), current in (yield from self.all_current(items)):
+            outcomes += current if isinstance(current, list) else [self._ended(item, self._judge(item, current))]
+        return outcomes
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:  # noqa: ARG002
         """Reading tells whatever an answer did not."""

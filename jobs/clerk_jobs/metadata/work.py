@@ -11,6 +11,7 @@ from clerk_jobs.metadata.drafts import wanted_of
 from clerk_jobs.metadata.screen import Fields, MetadataScreening, after_write, refusal_of, touched
 from clerk_jobs.metadata.targets import TARGETS, Current, Mode, Target, read_current, write_call
 from clerk_jobs.metadata.trees import digest_of, has_anew, patch_between, same, spelled
+from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["MetadataWork", "Writing", "reached"]
 
@@ -21,6 +22,8 @@ class Writing:
     Args:
         in_flight: most writes at once.
     """
+
+    asks_about = READ_BATCH
 
     def __init__(self, target: Target, mode: Mode, in_flight: int) -> None:
         """Name the one lane."""
@@ -33,20 +36,37 @@ class Writing:
 
     def current(self, items: Sequence[Item]) -> Talk[Current | list[Outcome]]:
         """The items' subject as it is now, or what becomes of them where there is none."""
-        subject = self.subject(items)
-        group, _, member = subject.rpartition("/")
-        found = (yield from read_current(self.target, group, "id", [member]))[member]
+        ((_, found),) = yield from self.all_current(items)
+        return found
+
+    def all_current(self, items: Sequence[Item]) -> Talk[list[tuple[list[Item], Current | list[Outcome]]]]:
+        """The same for items of several subjects, a hundred in a request: each subject's items, and what is there."""
+        units: dict[str, list[Item]] = {}
+        groups: dict[str, list[str]] = {}
+        for item in items:
+            units.setdefault(self.subject([item]), []).append(item)
+        for subject in units:
+            group, _, member = subject.rpartition("/")
+            groups.setdefault(group, []).append(member)
+        known: dict[str, list[Current] | Reply] = {}
+        for group, members in groups.items():
+            found = yield from read_current(self.target, group, "id", members)
+            known.update({f"{group}/{one}" if group else one: found[one] for one in members})
+        return [(unit, self._one_of(unit, known[subject])) for subject, unit in units.items()]
+
+    def _one_of(self, unit: Sequence[Item], found: list[Current] | Reply) -> Current | list[Outcome]:
         if isinstance(found, Reply):
-            return [refusal_of(item.seq, found) for item in items]
+            return [refusal_of(item.seq, found) for item in unit]
         if not found:
             said = f"Clerk no longer has this {self.target.noun}"
-            return [Outcome(item.seq, State.FAILED, "not_found", said) for item in items]
+            return [Outcome(item.seq, State.FAILED, "not_found", said) for item in unit]
         return found[0]
 
     def subject(self, items: Sequence[Item]) -> str:
         """The id of what the items are about."""
         target = items[0].target
         assert target is not None, "screening finds the subject of everything that is sent"
+        assert all(item.target == target for item in items), "rows of two subjects were about to be written to one"
         return target
 
 
@@ -93,7 +113,11 @@ class MetadataWork(Writing):
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:  # noqa: ARG002  values tell
         """Settle rows whose write got no answer: by what is there now, so that a newer write is not overwritten."""
-        current = yield from self.current(items)
+        units = yield from self.all_current(items)
+        return [outcome for unit, current in units for outcome in self._doubtful(unit, current)]
+
+    def _doubtful(self, items: Sequence[Item], current: Current | list[Outcome]) -> list[Outcome]:
+        """What reading says of the rows of one subject."""
         if isinstance(current, list):
             return current
         wanted = self._wanted(items)

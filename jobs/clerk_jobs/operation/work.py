@@ -13,7 +13,9 @@ from clerk_jobs.operation.bulk import bulk_of
 from clerk_jobs.operation.drafts import call_of
 from clerk_jobs.operation.effects import settled_by
 from clerk_jobs.operation.reading import ObjectReader
+from clerk_jobs.operation.slugs import made_by_slug, slug_of
 from clerk_jobs.operation.waitlist import on_waitlist
+from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["OperationWork"]
 
@@ -38,12 +40,15 @@ class OperationWork:
         reader: reads back what calls are about.
     """
 
+    asks_about = READ_BATCH
+
     def __init__(self, job: OperationJob, in_flight: int) -> None:
         """Name the one lane."""
         self._job = job
         facts, catalog = job.facts, load(job.api_version)
         self._deletes = facts.method == "DELETE"
         self._revokes = facts.operation_id in REVOKES
+        self._has_slug = facts.operation_id == "CreateOrganization"
         self.bulk = bulk_of(facts, catalog) if job.lanes == "bulk" else None
         self.reader = ObjectReader(catalog, facts.path)
         sends, size, at_once = facts, 1, in_flight
@@ -72,36 +77,49 @@ class OperationWork:
             return [Outcome(item.seq, State.DONE, "already_absent", "it was already gone")]
         if self._revokes and reply.code in ALREADY_REVOKED:
             return [Outcome(item.seq, State.DONE, "already_revoked", "it was already revoked")]
-        message = reply.problems[0].message if reply.problems else f"Clerk answered {reply.status}"
-        return [Outcome(item.seq, State.FAILED, reply.code, message, trace_id=reply.trace_id)]
+        if self._has_slug and item.since_ms is not None and slug_of(item):
+            # The slug may be taken by our own lost call.
+            return None
+        return [_refused(item, reply)]
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:
         """Settle rows whose call got no answer.
 
         A DELETE or a revocation is sent again: nobody can have written anything newer there. Of what else can be
-        repeated the object is read and compared. Whether anything else happened cannot be asked in general, and
-        sending it again could do it twice.
+        repeated the object is read and compared. An organization is found by its slug. Whether anything else happened
+        cannot be asked in general, and sending it again could do it twice.
         """
         facts = self._job.facts
         if self._deletes or self._revokes:
             return [Outcome(item.seq, State.PENDING) for item in items]
+        if self._has_slug:
+            return (yield from made_by_slug(items, since_ms))
         if facts.operation_id == "CreateWaitlistEntry":
             return (yield from on_waitlist(items))
         if facts.safety is Safety.IDEMPOTENT and self.reader.can_read:
             found = yield from self.reader.read([item.payload["path"] for item in items])
             return [
-                settled_by(item.seq, facts, item.payload["body"], seen, since_ms)
+                settled_by(item.seq, facts, item.payload["body"], seen, item.since_ms or since_ms)
                 for item, seen in zip(items, found, strict=True)
             ]
         said = "it may have happened: look at it, then decide with resume --on-unresolved retry or skip"
         return [Outcome(item.seq, State.UNRESOLVED, "unresolved", said) for item in items]
 
-    def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:  # noqa: ARG002
-        """Never asked for: ``settle`` always knows."""
-        return self.reconcile(items, since_ms)
+    def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:
+        """Settle what was refused after an answer was lost: where it is not our own, the refusal holds."""
+        outcomes = yield from self.reconcile(items, since_ms)
+        return [
+            _refused(item, reply) if one.state is State.PENDING else one
+            for item, one in zip(items, outcomes, strict=True)
+        ]
 
     def _goes_in_bulk(self, items: Sequence[Item]) -> bool:
         return self.bulk is not None and (len(items) > 1 or self.bulk.takes_one)
+
+
+def _refused(item: Item, reply: Reply) -> Outcome:
+    message = reply.problems[0].message if reply.problems else f"Clerk answered {reply.status}"
+    return Outcome(item.seq, State.FAILED, reply.code, message, trace_id=reply.trace_id)
 
 
 def _id_of(value: Any) -> str | None:

@@ -100,6 +100,7 @@ def failed(run_id: str, code: str | None, step: str | None, only_count: bool) ->
     run = _state().find(run_id)
     with inputs_of(run) as inputs:
         one = failed_input(run, inputs, step)
+        assert one.source is not None, "an input that is not there yet is refused"
         # A terminal gets the rows after they were made plain; a file gets them as they are.
         held = only_count or sys.stdout.isatty()
         target = io.StringIO() if held else sys.stdout
@@ -125,17 +126,17 @@ def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
     """
     from clerk_jobs.errors import ClerkBatchError  # noqa: PLC0415  heavy
     from clerk_runner.reporting.leaving import write_report  # noqa: PLC0415  heavy
+    from clerk_runner.reporting.story import Given  # noqa: PLC0415  heavy
     from clerk_runner.retrying import inputs_of  # noqa: PLC0415  heavy
 
     run = _state().find(run_id)
     with ExitStack() as stack:
         try:
-            inputs = stack.enter_context(inputs_of(run))
+            inputs = [Given(one.step, one.span, one.source) for one in stack.enter_context(inputs_of(run))]
         except (ClerkBatchError, OSError):
             # The input changed, or is gone: what became of its rows is told all the same, without their columns.
             inputs = []
-        # Steps have columns of their own, so their failed rows share no table.
-        path = write_report(run, inputs[0].source if len(inputs) == 1 else None, unmasked=unmasked)
+        path = write_report(run, inputs, unmasked=unmasked)
     say(str(path))
     if opens:
         import webbrowser  # noqa: PLC0415  only here

@@ -60,7 +60,7 @@ class TellPhase:
         write_private(self._run.folder.path / "summary.json", msgspec.json.format(msgspec.json.encode(summary)) + b"\n")
         if self._run.record is not None:
             await self._run.record.save(over=True)
-        if trouble := await asyncio.to_thread(leave_report, self._run.folder, None):
+        if trouble := await asyncio.to_thread(leave_report, self._run.folder):
             self._run.log.warning("report", reason=trouble)
         if done:
             await self._run.journal.put(state="done")

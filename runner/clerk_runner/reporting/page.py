@@ -13,7 +13,7 @@ from clerk_runner.reporting.figures import figures
 from clerk_runner.reporting.parts import Html, number, table, text
 from clerk_runner.reporting.record import Pause
 from clerk_runner.reporting.series import percentile_s, summed
-from clerk_runner.reporting.story import Start, Story
+from clerk_runner.reporting.story import FailedRows, Start, Story
 from clerk_runner.reporting.style import STYLE
 from clerk_runner.reporting.timeline import timeline
 
@@ -135,7 +135,15 @@ def _outcomes(story: Story) -> Iterator[Html]:
 def _failed(story: Story) -> Iterator[Html]:
     if not story.failed_count:
         return
-    columns = [f"{name}" for name in story.columns]
+    told = "".join(_failed_table(story, one) for one in story.failed)
+    step = " --step NAME" if any(one.step for one in story.failed) else ""
+    command = f"<code>clerk-batch runs failed {text(story.facts.id)}{step}</code>"
+    again = f"<p class='quiet'>All of them, to fix and feed back: {command}</p>"
+    yield f'<section class="whole"><h2>Failed rows</h2>{told}{again}</section>'
+
+
+def _failed_table(story: Story, failed: FailedRows) -> Html:
+    """The failed rows of a run, or of one of its steps, which has columns of its own."""
     rows = [
         (
             number(row.line) if row.line else "",
@@ -145,15 +153,23 @@ def _failed(story: Story) -> Iterator[Html]:
             *(text(cell) for cell in row.cells),
             f"<code>{text(row.trace)}</code>" if row.trace else "",
         )
-        for row in story.failed
+        for row in failed.rows
     ]
-    head = ("line", "status", "code", "message", *columns, "trace")
-    shown = f"The first {number(len(rows))} of {count(story.failed_count, 'row')}" if rows else ""
+    head = ("line", "status", "code", "message", *failed.columns, "trace")
+    items = _items_of(story, failed.step)
+    shown = f"The first {number(len(rows))} of {count(items, 'row')}"
+    own = ", with the input's own columns" if failed.columns else ""
     hidden = " Values are masked: clerk-batch runs report RUN --unmasked shows them." if story.is_masked else ""
-    told = table(f"{shown}, with the input's own columns.{hidden}", head, rows, numbers=(0,)) if rows else ""
-    command = f"<code>clerk-batch runs failed {text(story.facts.id)}</code>"
-    again = f"<p class='quiet'>All of them, to fix and feed back: {command}</p>"
-    yield f'<section class="whole"><h2>Failed rows</h2>{told}{again}</section>'
+    where = f"Step {text(failed.step)}: " if failed.step else ""
+    return table(f"{where}{shown}{own}.{hidden}", head, rows, numbers=(0,))
+
+
+def _items_of(story: Story, step: str) -> int:
+    """Failed and unresolved rows, of a step or of the whole run."""
+    for each in story.summary.get("steps", ()) if step else ():
+        if each["name"] == step:
+            return int(each["items"]["failed"] + each["items"]["unresolved"])
+    return story.failed_count
 
 
 def _pauses(pauses: list[Pause], instance_kind: str) -> Iterator[Html]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,11 +17,26 @@ from clerk_runner.reporting.masking import masked, masked_text
 from clerk_runner.reporting.record import Pause, read_notes
 from clerk_runner.reporting.series import Series
 from clerk_runner.schema import open_reader
+from clerk_runner.spans import Span
 
-__all__ = ["FailedRow", "Start", "Story", "read_story"]
+__all__ = ["FailedRow", "FailedRows", "Given", "Start", "Story", "read_story"]
 
 SHOWN_ROWS: Final = 200
 SHOWN_REASONS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The input of a run, or of one of its steps.
+
+    Attributes:
+        step: its name; empty for a job without steps.
+        source: None where it is not at hand.
+    """
+
+    step: str
+    span: Span
+    source: RowSource | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,20 @@ class FailedRow:
     message: str
     trace: str
     cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRows:
+    """The first failed rows of a run, or of one of its steps.
+
+    Attributes:
+        step: its name; empty for a job without steps.
+        columns: of the input; empty where it cannot be read.
+    """
+
+    step: str
+    columns: tuple[str, ...]
+    rows: list[FailedRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +82,7 @@ class Story:
         state: of the run, in words.
         summary: what ``--json`` printed last; empty where there was none.
         outcomes: (state, code, one message, how many), most first.
-        columns: of the input, of the failed rows; empty where the input cannot be read.
+        failed: the rows that are shown, by step where there are some; none without a row.
         limits: (permits, seconds) of the windows, by name.
         is_masked: whether people's data is left out.
     """
@@ -63,8 +92,7 @@ class Story:
     items: Items
     summary: Mapping[str, Any]
     outcomes: list[tuple[str, str, str, int]]
-    columns: tuple[str, ...] = ()
-    failed: list[FailedRow] = field(default_factory=list)
+    failed: list[FailedRows] = field(default_factory=list)
     series: Series
     pauses: list[Pause]
     limits: Mapping[str, list[float]]
@@ -77,11 +105,11 @@ class Story:
         return self.items.failed + self.items.unresolved
 
 
-def read_story(run: RunFolder, source: RowSource | None, *, unmasked: bool = False) -> Story:
+def read_story(run: RunFolder, inputs: Sequence[Given] = (), *, unmasked: bool = False) -> Story:
     """Read what there is to tell.
 
     Args:
-        source: the run's input, where it is at hand.
+        inputs: the run's, where they are at hand.
         unmasked: show the failed rows as they are.
 
     Raises:
@@ -93,7 +121,7 @@ def read_story(run: RunFolder, source: RowSource | None, *, unmasked: bool = Fal
     try:
         series, pauses, limits = read_notes(reader)
         starts = _starts(reader)
-        columns, found = failed_rows(reader, source, SHOWN_ROWS)
+        failed = [*_failed(reader, inputs or _without_rows(run), unmasked=unmasked)]
     finally:
         reader.close()
     is_export = facts.kind == "export"
@@ -106,17 +134,33 @@ def read_story(run: RunFolder, source: RowSource | None, *, unmasked: bool = Fal
         items=items,
         summary=summary,
         outcomes=[(state, code, hide(message), many) for state, code, message, many in outcomes],
-        columns=columns,
-        failed=[
-            FailedRow(line, state, code, hide(message), trace, tuple(cells if unmasked else map(masked, cells)))
-            for line, state, code, message, trace, cells in found
-        ],
+        failed=failed,
         series=series,
         pauses=pauses,
         limits=limits,
         starts=starts,
         is_masked=not unmasked,
     )
+
+
+def _without_rows(run: RunFolder) -> list[Given]:
+    """What stands for inputs that are not at hand: the steps are known all the same."""
+    names = run.meta().get("steps") or [""]
+    return [Given(name, Span(number, of_many=bool(name)), None) for number, name in enumerate(names)]
+
+
+def _failed(reader: sqlite3.Connection, inputs: Sequence[Given], *, unmasked: bool) -> Iterator[FailedRows]:
+    """The first failed rows of each input."""
+    hide, left = (str if unmasked else masked_text), SHOWN_ROWS
+    for one in inputs:
+        columns, found = failed_rows(reader, one.source, left, one.span if one.step else None)
+        left -= len(found)
+        if found:
+            rows = [
+                FailedRow(line, state, code, hide(message), trace, tuple(cells if unmasked else map(masked, cells)))
+                for line, state, code, message, trace, cells in found
+            ]
+            yield FailedRows(one.step, columns, rows)
 
 
 def _state(run: RunFolder, summary: Mapping[str, Any], starts: list[Start]) -> str:

@@ -18,7 +18,7 @@ from clerk_runner.report import Items
 from clerk_runner.reporting.page import page_of
 from clerk_runner.reporting.record import Pause
 from clerk_runner.reporting.series import Bucket, Series, latency_class
-from clerk_runner.reporting.story import FailedRow, Start, Story
+from clerk_runner.reporting.story import FailedRow, FailedRows, Start, Story
 from clerk_runner.reporting.style import DARK, LIGHT
 from clerk_testing.browser import CHROMIUM, open_page, shades
 
@@ -60,8 +60,13 @@ STORY = Story(
     items=Items(total=2_431, done=2_000, skipped=100, failed=31, pending=300),
     summary={"requests": 900, "throttled": 3, "error": {"message": "too much failed", "hint": "mend the cause"}},
     outcomes=[("failed", "invalid_email", "An email address must have an @-sign.", 30), ("failed", LONG, LONG, 1)],
-    columns=("email", "cohort", LONG),
-    failed=[FailedRow(7 + n, "failed", "invalid_email", LONG, "trace_1", ("j…", LONG, "3")) for n in range(31)],
+    failed=[
+        FailedRows(
+            "",
+            ("email", "cohort", LONG),
+            [FailedRow(7 + n, "failed", "invalid_email", LONG, "trace_1", ("j…", LONG, "3")) for n in range(31)],
+        )
+    ],
     series=noted(1800),
     pauses=[Pause(START_S + 100.0, START_S + 900.0, "POST /invitations/bulk")],
     limits={"instance": [700, 10.0], "invitations": [90, 3600.0], "invitations-bulk": [22, 3600.0]},
@@ -122,8 +127,7 @@ def test_no_text_from_elsewhere_becomes_markup() -> None:
         facts=facts,
         summary=hostile(STORY.summary) | {"requests": 1, "throttled": 0, "proof": {"output": HOSTILE}},
         outcomes=[("failed", HOSTILE, HOSTILE, 1)],
-        columns=(HOSTILE,),
-        failed=[FailedRow(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))],
+        failed=[FailedRows(HOSTILE, (HOSTILE,), [FailedRow(1, HOSTILE, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))])],
         limits={HOSTILE: [1.0, 1.0]},
         series=Series(1, {START_S: Bucket(1, most_used={HOSTILE: 1})}),
         starts=[Start(0, None, {HOSTILE: HOSTILE})],
@@ -168,9 +172,19 @@ def test_it_tells_what_is_worth_knowing() -> None:
         assert part in page, part
 
 
+def test_failed_rows_of_steps_stand_under_the_name_of_their_step() -> None:
+    row = FailedRow(2, "failed", "reference_missing", "it failed", "", ("acme",))
+    steps = [{"name": name, "items": {"failed": many, "unresolved": 1}} for name, many in (("orgs", 4), ("people", 7))]
+    failed = [FailedRows("orgs", ("slug",), [row]), FailedRows("people", (), [row])]
+    page = page_of(dataclasses.replace(STORY, summary={**STORY.summary, "steps": steps}, failed=failed))
+    assert "Step orgs: The first 1 of 5 rows, with the input&#x27;s own columns." in page.replace("'", "&#x27;")
+    assert "Step people: The first 1 of 8 rows." in page
+    assert "runs failed 20260102-030405-abcd --step NAME" in page
+
+
 def test_a_run_of_which_nothing_was_noted_has_a_report_too() -> None:
     bare = dataclasses.replace(
-        STORY, series=Series(), pauses=[], limits={}, starts=[], outcomes=[], failed=[], columns=(), summary={}
+        STORY, series=Series(), pauses=[], limits={}, starts=[], outcomes=[], failed=[], summary={}
     )
     assert "Nothing was recorded in it." in page_of(bare)
 

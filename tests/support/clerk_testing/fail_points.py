@@ -77,6 +77,10 @@ STEPS = {
     "before-output": Step(_WRITE, "write_partial", "before"),
     "before-rename": Step(_WRITE, "publish", "before"),
     "after-rename": Step(_WRITE, "publish", "after"),
+    "before-listed": Step("clerk_runner.listing", "publish", "before"),
+    "before-mapped": Step("clerk_runner.mapping", "_sync", "before"),
+    "before-backup": Step("clerk_runner.backing_up", "publish", "before"),
+    "after-backup": Step("clerk_runner.backing_up", "publish", "after"),
     "in-ledger": Step(_LEDGER, "transaction", "inside"),
     "in-plan": Step("clerk_runner.planning", "previewed", "before"),
 }

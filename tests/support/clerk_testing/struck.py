@@ -11,7 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -113,15 +113,17 @@ def results_of(ended: Ended) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def check_results(ended: Ended, rows: int) -> dict[str, int]:
-    """Every row has one line, in one final state, and the lines add up to what the summary says."""
+def check_results(ended: Ended, rows: int | Mapping[str, int]) -> dict[str, int]:
+    """Every row, of every step, has one line, in one final state, and the lines add up to what the summary says."""
     lines = results_of(ended)
-    assert [int(line["row"]) for line in lines] == list(range(1, rows + 1))
+    by_step = {"": rows} if isinstance(rows, int) else rows
+    found = [(line.get("step", ""), int(line["row"])) for line in lines]
+    assert found == [(step, row) for step, count in by_step.items() for row in range(1, count + 1)]
     words: dict[str, int] = {}
     for line in lines:
         words[line["status"]] = words.get(line["status"], 0) + 1
     assert words.keys() <= FINAL, words
     items: dict[str, Any] = ended.json["items"]
     assert {word: count for word, count in items.items() if count and word != "total"} == words
-    assert items["total"] == rows
+    assert items["total"] == len(lines)
     return words

@@ -29,7 +29,8 @@ from pathlib import Path
 from clerk_testing.commands import Ended, Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 from clerk_testing.struck import check_files, check_limits, check_results, striking
-from clerk_testing.torture_kinds import KINDS, Kind, Prepared
+from clerk_testing.torture_kind import Kind, Prepared
+from clerk_testing.torture_kinds import KINDS
 
 __all__ = ["Round", "Strike", "Tally", "drawn", "main", "play"]
 

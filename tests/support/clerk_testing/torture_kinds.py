@@ -8,75 +8,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from clerk_testing.commands import Ended, Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk
+from clerk_testing.torture_compound import COMPOUND
+from clerk_testing.torture_kind import (
+    CALLING,
+    DEVELOPMENT,
+    ENDING,
+    PLANNING,
+    PRODUCTION,
+    Kind,
+    Prepared,
+    effects,
+    once,
+    users,
+)
 
-__all__ = ["KINDS", "Judge", "Kind", "Prepared"]
-
-Judge: TypeAlias = Callable[[Ended], None]
-"""Looks at the end of a run; an AssertionError says what is wrong."""
-
-PLANNING = ("after-intake", "before-preview")
-CALLING = ("before-intent", "after-intent", "after-send", "after-answer", "after-finish", "in-ledger")
-ENDING = ("before-reports", "before-summary", "after-summary")
-DEVELOPMENT = {"instance": 90}
-PRODUCTION = {"instance": 700, "invitation": 90, "invitation_bulk": 22}
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A job that is ready to be run.
-
-    Attributes:
-        arguments: of the command that runs it, and goes on with it.
-        rows: lines of ``results.csv`` at the end; None where the kind writes none.
-        judge: what else must be true.
-    """
-
-    arguments: tuple[str, ...]
-    rows: int | None
-    judge: Judge
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of job under torture.
-
-    Attributes:
-        simulator: options of the simulator.
-        speed: of limits and quarantine, of the simulator and the job alike.
-        steps: where it can be struck, see ``fail_points``.
-        allowed: the most arrivals in a window by limit: the job's share.
-        longest_s: about how long an undisturbed run takes: random kills fall within.
-    """
-
-    simulator: tuple[str, ...]
-    speed: int
-    steps: tuple[str, ...]
-    allowed: Mapping[str, int]
-    longest_s: float
-    prepare: Callable[[Workplace, SimulatedClerk], Prepared]
-
-
-def _effects(clerk: SimulatedClerk, operation: str) -> dict[str, int]:
-    return {key: len(times) for key, times in clerk.effects(operation).items()}
-
-
-def _once(clerk: SimulatedClerk, operation: str, wanted: list[str]) -> None:
-    """An operation affected all of these, nobody else, and nobody more than once."""
-    effects = _effects(clerk, operation)
-    assert set(effects) <= set(wanted), f"nobody asked for: {sorted(set(effects) - set(wanted))}"
-    twice = sorted(key for key, count in effects.items() if count > 1)
-    assert not twice, f"more than once: {', '.join(twice)}"
-    assert set(wanted) <= set(effects), f"left out: {sorted(set(wanted) - set(effects))}"
-
-
-def _users(clerk: SimulatedClerk) -> dict[str, dict[str, Any]]:
-    return {user["id"]: user for user in clerk.perform("GET", "/users?limit=500&order_by=%2Bcreated_at")}
+__all__ = ["KINDS"]
 
 
 def _invite(place: Workplace, clerk: SimulatedClerk) -> Prepared:
@@ -86,14 +35,14 @@ def _invite(place: Workplace, clerk: SimulatedClerk) -> Prepared:
     write_people(place.folder / "people.csv", [*people, *people[:3], "invited0@example.com"])
 
     def judge(ended: Ended) -> None:
-        _once(clerk, "CreateInvitation", people)
+        once(clerk, "CreateInvitation", people)
         assert (ended.code, ended.json["items"]["done"]) == (0, len(people)), ended.json
 
     return Prepared(("run", "job.yaml", "--yes", "--json"), len(people) + 4, judge)
 
 
 def _metadata(place: Workplace, clerk: SimulatedClerk) -> Prepared:
-    before = _users(clerk)
+    before = users(clerk)
     job = 'name: torture\nkind: metadata\ntarget: users\nsource: rows.csv\nid: "{id}"\n'
     place.write("job.yaml", job + 'public_metadata: {plan: "{plan}", gone: null}\n')
     plans = {user: f"p{number % 3}" for number, user in enumerate(before)}
@@ -104,25 +53,25 @@ def _metadata(place: Workplace, clerk: SimulatedClerk) -> Prepared:
     }
 
     def judge(ended: Ended) -> None:
-        differs = [user for user, row in _users(clerk).items() if row["public_metadata"] != wanted[user]]
+        differs = [user for user, row in users(clerk).items() if row["public_metadata"] != wanted[user]]
         assert not differs, f"not as the model says: {differs}"
-        assert set(_effects(clerk, "UpdateUserMetadata")) <= set(before)
+        assert set(effects(clerk, "UpdateUserMetadata")) <= set(before)
         assert ended.code == 0, ended.json
 
     return Prepared(("run", "job.yaml", "--yes", "--json"), len(plans), judge)
 
 
 def _deletions(place: Workplace, clerk: SimulatedClerk) -> Prepared:
-    leavers = list(_users(clerk))[:40]
+    leavers = list(users(clerk))[:40]
     place.write(
         "job.yaml", 'name: torture\nkind: operation\noperation: DeleteUser\nsource: rows.csv\npath: {user_id: "{id}"}\n'
     )
     place.write("rows.csv", "id\n" + "".join(f"{user}\n" for user in leavers))
-    stay = set(_users(clerk)) - set(leavers)
+    stay = set(users(clerk)) - set(leavers)
 
     def judge(ended: Ended) -> None:
-        assert set(_users(clerk)) == stay, "others were deleted"
-        _once(clerk, "DeleteUser", leavers)
+        assert set(users(clerk)) == stay, "others were deleted"
+        once(clerk, "DeleteUser", leavers)
         assert (ended.code, ended.json["items"]["done"]) == (0, len(leavers)), ended.json
 
     arguments = ("run", "job.yaml", "--yes", "--json", "--admin", "--confirm-count", str(len(leavers)))
@@ -140,11 +89,11 @@ def _imports(place: Workplace, clerk: SimulatedClerk) -> Prepared:
     place.write("rows.csv", "id\n" + "".join(f"{name}\n" for name in (*names, "ext-0", "ext-1")))
 
     def judge(ended: Ended) -> None:
-        made = Counter(user["external_id"] for user in _users(clerk).values())
+        made = Counter(user["external_id"] for user in users(clerk).values())
         assert made == Counter([*names, *(f"ext-{number}" for number in range(5))]), made
         lines = (place.folder / "ids.csv").read_text(encoding="utf-8").splitlines()[1:]
         mapped = dict(line.split(",") for line in lines)
-        wanted = {user["external_id"]: user["id"] for user in _users(clerk).values()}
+        wanted = {user["external_id"]: user["id"] for user in users(clerk).values()}
         assert mapped == {name: wanted[name] for name in (*names, "ext-0", "ext-1")}, "the mapping is not whole"
         assert len(lines) == len(mapped), "an old id is mapped twice"
         assert (ended.code, ended.json["items"]["done"]) == (0, len(names)), ended.json
@@ -275,5 +224,6 @@ KINDS = {
         longest_s=3.0,
         prepare=_export,
     ),
+    **COMPOUND,
 }
 """Every kind of job. A new one is one entry more: the short torture of CI and ``make torture`` take it up."""
