@@ -33,13 +33,15 @@ from clerk_limits.window import DEFAULT_GUARD_S
 from clerk_runner.any_budget import AnyBudget
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials
-from clerk_runner.exchange import UNREACHABLE_S, Exchange, duration_words, ledger_stop
+from clerk_runner.exchange import Exchange
 from clerk_runner.first_read import first_charges
 from clerk_runner.folders import StateFolder, make_private, write_private
 from clerk_runner.history import last_request_s, recorded
 from clerk_runner.identity import NAMED_BY_KEY, identify
 from clerk_runner.journal import Journal
 from clerk_runner.logs import silent_log
+from clerk_runner.reach import UNREACHABLE_S, duration_words
+from clerk_runner.refusals import ledger_stop
 
 __all__ = ["Account", "AccountOptions", "Owner", "ledger_folder", "open_account", "out_now", "owner_of"]
 

@@ -14,9 +14,10 @@ from clerk_runner.client import DEADLINE_S
 from clerk_runner.course import Course, Means
 from clerk_runner.doubts import INTENT_LIFE_S, Doubts
 from clerk_runner.errors import RunnerError, StoppedError
-from clerk_runner.exchange import Sent, fatal_error
+from clerk_runner.exchange import Sent
 from clerk_runner.journal import Intent, OpenItem
 from clerk_runner.reading_ahead import ReadAhead
+from clerk_runner.refusals import fatal_error
 
 __all__ = ["Carrier"]
 

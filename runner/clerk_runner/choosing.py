@@ -199,7 +199,7 @@ def has_sent(run: RunFolder) -> bool:
     reader = open_reader(run.journal_path)
     try:
         # An export's table is there once it has begun to walk.
-        known = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('attempt', 'extent')"
+        known = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name IN ('attempt', 'answered', 'extent')"
         tables = [name for (name,) in reader.execute(known)]
         return any(reader.execute(f"SELECT EXISTS (SELECT 1 FROM {name})").fetchone()[0] for name in tables)  # noqa: S608
     finally:

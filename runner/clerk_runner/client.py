@@ -15,14 +15,17 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import re
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
 import aiohttp
 import orjson
+from aiohttp.connector import Connection
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
@@ -50,6 +53,9 @@ DEADLINE_S = 60.0
 
 CONNECT_S = 20.0
 MAX_DATE_OFFSET_S = 86_400.0
+JSON_HEADERS = {"Content-Type": "application/json"}
+_ORDINARY = re.compile("[A-Za-z0-9_/-]+")
+"""A path that means what it says, however it is read: nothing in it is a dot, packed, or the end of the path."""
 MAX_CODE, MAX_MESSAGE = 100, 500
 """Characters of an error that are kept."""
 
@@ -120,11 +126,19 @@ class _HeldError(Exception):
     """What stops a request before its first byte."""
 
 
-async def _before_the_write(_session: aiohttp.ClientSession, context: Any, _about: Any) -> None:
-    """Tracing: the connection is there, and nothing is written yet."""
-    depart: Depart | None = context.trace_request_ctx
-    if depart is not None and not depart():
-        raise _HeldError
+_DEPART: ContextVar[Depart | None] = ContextVar("depart", default=None)
+"""What the request that is being sent in this context has to ask."""
+
+
+class _Asking(aiohttp.ClientRequest):
+    """A request that asks before its first byte. aiohttp's tracing could, for three times as much of its time."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """The connection is there, and nothing is written yet."""
+        depart = _DEPART.get()
+        if depart is not None and not depart():
+            raise _HeldError
+        return await super().send(conn)
 
 
 async def _keep_errors(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -156,13 +170,14 @@ class Client:
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
     _bodies: Bodies = field(default_factory=Bodies, repr=False)
+    _base: URL = field(default_factory=URL, repr=False)
+    """Where every path begins."""
     _date: tuple[str, int | None] = field(default=("", None), repr=False)
     """The last ``Date`` header, and what it says: it is the same for a second."""
 
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_before_the_write)
+        self._base = URL(f"{self.credentials.api_url}/v1")
         self._session = aiohttp.ClientSession(
             connector=SmallSteps(limit=0, limit_per_host=0),
             # A connection stops at the first step until its body is read.
@@ -176,7 +191,7 @@ class Client:
                 "Accept": "application/json",
             },
             middlewares=(_keep_errors,),
-            trace_configs=[tracing],
+            request_class=_Asking,
         )
         return self
 
@@ -200,19 +215,19 @@ class Client:
         url = self._url(call)
         data = None if call.body is None else spelling(call.body)
         decode = loads_exact if call.exact else decode
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        headers = None if data is None else JSON_HEADERS
+        asks = _DEPART.set(depart)
         try:
             async with (
                 asyncio.timeout(self.deadline_s),
                 self._session.request(
                     call.method,
                     url,
-                    params=list(call.query),
+                    params=list(call.query) or None,
                     data=data,
                     headers=headers,
                     allow_redirects=False,
                     proxy=self.credentials.proxy,
-                    trace_request_ctx=depart,
                 ) as response,
             ):
                 return await self._read(response, decode)
@@ -222,10 +237,14 @@ class Client:
             return classify(broken.error)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return classify(error)
+        finally:
+            _DEPART.reset(asks)
 
     def _url(self, call: Call) -> URL:
         """The call's address. An id such as ``..`` in a path would make it another operation: URLs resolve it."""
-        url = URL(f"{self.credentials.api_url}/v1{call.path}")
+        if _ORDINARY.fullmatch(call.path):
+            return self._base.with_path(f"{self._base.raw_path}{call.path}", encoded=True)
+        url = URL(f"{self._base}{call.path}")
         if url.raw_query_string or url.raw_fragment or url.raw_path.count("/") != call.path.count("/") + 1:
             raise ValueError(f"a path of {call.operation} is not the one of its template")
         return url
@@ -240,24 +259,33 @@ class Client:
             return Answered(Reply(status), False, retry_after, date, moved=_moved(response))
         kind = response.headers.get("Content-Type", "").lower()
         is_json, is_text = "json" in kind, decode is json_or_text and status < 300 and kind.startswith("text/")
-        trace_id = plain(response.headers.get("cf-ray", ""))[:MAX_CODE] or None
+        ray = response.headers.get("cf-ray")
+        trace_id = (plain(ray)[:MAX_CODE] or None) if ray else None
+        reads = is_json or is_text
         try:
-            async with self._bodies.read(response) as body:
-                size = len(body)
-                read = decode if status < 300 else orjson.loads
-                value = read(body) if size and (is_json or is_text) else None
+            size, value = await self._body(response, (decode if status < 300 else orjson.loads) if reads else None)
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError) as error:
             flaw = _flaw(error)
             # A success whose status arrived has happened, whatever became of its body; a refusal has to be whole.
-            if status < 300 and (is_json or is_text):
+            if status < 300 and reads:
                 return Answered(Reply(status, trace_id=trace_id), False, retry_after, date, flaw)
             unread, size, value = flaw, 0, None
         else:
-            unread = "" if is_json or is_text or not size else "not JSON"
+            unread = "" if reads or not size else "not JSON"
         if unread and status != 429:
             # The page of a gateway, whatever its status says. A 429 counts by its status: gateways send it too.
             return Lost(f"an unreadable answer ({status}, {unread})")
         return Answered(_reply(status, value, trace_id), size > 0 or status == 204, retry_after, date)
+
+    async def _body(self, response: aiohttp.ClientResponse, read: Decode | None) -> tuple[int, Any]:
+        """The body's size and, where it is to be read and not empty, its value."""
+        size = response.content_length
+        if size is not None and size <= STEP and "Content-Encoding" not in response.headers:
+            # It arrives in a piece or two, and says how long it is: nothing has to be bounded, and no memory kept.
+            whole = memoryview(await response.read())
+            return len(whole), read(whole) if read is not None and whole else None
+        async with self._bodies.read(response) as body:
+            return len(body), read(body) if read is not None and body else None
 
     def _note_date(self, header: str | None) -> None:
         if header is None:

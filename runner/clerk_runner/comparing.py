@@ -61,7 +61,7 @@ class ImagePayloads:
             StoppedError: the source changed under the run.
         """
         items = self._inner.items(opened)
-        doubtful = [item.target for item in items if item.since_ms is not None and item.target is not None]
+        doubtful = {item.seq: item.target for item in items if item.since_ms is not None and item.target is not None}
         if not doubtful:
             return items
         reader = open_reader(self._journal.path)
@@ -135,9 +135,11 @@ class Comparer:
         items = await asyncio.to_thread(self._read_back, units)
         verdicts = await self._exchange.converse(judge(items))
         outcomes = [outcome for verdict in verdicts for outcome in verdict.outcomes]
-        images = [verdict.image for verdict in verdicts if verdict.image is not None]
+        images = {verdict.outcomes[0].seq: verdict.image for verdict in verdicts if verdict.image is not None}
+        folded = [outcome.seq for verdict in verdicts for outcome in verdict.outcomes[1:]]
+        span, undo = self._journal.span, self._undo
         await self._journal.settle(outcomes)
-        await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=self._undo))
+        await self._journal.read(lambda db: keep_images(db, span, images, undo=undo, folded=folded))
         self.screened += len(outcomes)
         self.large += sum(verdict.large for verdict in verdicts)
 

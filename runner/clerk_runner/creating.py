@@ -107,9 +107,9 @@ class CreateUsersKind(Kind):
 
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
-        noun = "user is" if pending == 1 else "users are"
+        noun = "user" if pending == 1 else "users"
         changed = " or updated" if self._job.on_existing == "update" else ""
-        return f"{pending:,} {noun} created{changed}"
+        return f"{pending:,} {noun} will be created{changed}"
 
 
 class UndoCreatesKind(ComparingKind):
@@ -144,8 +144,8 @@ class UndoCreatesKind(ComparingKind):
 
     def consequence(self, pending: int) -> str:
         """What happens to the pending rows."""
-        noun = "user is" if pending == 1 else "users are"
-        return f"{pending:,} {noun} deleted or put back; this is irreversible"
+        noun = "user" if pending == 1 else "users"
+        return f"{pending:,} {noun} will be deleted or put back; this is irreversible"
 
 
 def _deleted(db: sqlite3.Connection, span: Span) -> int:

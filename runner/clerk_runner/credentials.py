@@ -31,6 +31,7 @@ __all__ = [
     "address",
     "discover",
     "is_loopback",
+    "no_key",
     "parse_speed",
     "state_home",
 ]
@@ -95,7 +96,7 @@ class Credentials:
     Attributes:
         api_url: scheme and host without ``/v1``, such as ``https://api.clerk.com``.
         scopes: the exact tokens of CLERK_BAPI_SCOPES.
-        found_in: where the key was, for messages.
+        found_in: where the key was, for messages; empty where there is none, for a plan that asks nobody.
         speed: by how much a rehearsal divides every duration of ours; 1.0 outside of rehearsals.
         proxy: through which the address is reached, where the environment says so; it may hold a password.
     """
@@ -111,6 +112,12 @@ class Credentials:
     def host(self) -> str:
         """Host and port, for messages."""
         return urlsplit(self.api_url).netloc
+
+    @property
+    def told(self) -> str:
+        """The key for people: its kind, and where it was found."""
+        kind = self.key.kind
+        return f"{kind} key from {self.found_in}" if self.found_in else f"none: planned for a {kind} instance"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +150,19 @@ def discover(environ: Mapping[str, str], cwd: Path, *, home: Path | None = None)
         code="key_missing",
         hint="get the key from the Clerk Dashboard, API keys, then: export CLERK_SECRET_KEY=sk_test_…",
     )
+
+
+def no_key(environ: Mapping[str, str], kind: str | None) -> Credentials:
+    """What stands for a key where nothing is sent.
+
+    Args:
+        kind: of the instance that is planned for; development where the job does not say.
+
+    Raises:
+        UsageError: as ``discover``.
+    """
+    prefix = next((prefix for prefix, each in KEY_KINDS.items() if each == kind), "sk_test_")
+    return _credentials(SecretKey(f"{prefix}none"), _Found(environ, ""), environ)
 
 
 def _credentials(key: SecretKey, found: _Found, environ: Mapping[str, str]) -> Credentials:

@@ -26,8 +26,8 @@ from clerk_runner.account import AccountOptions, open_account
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials, discover, state_home
 from clerk_runner.errors import Exit, RunnerError, exit_of
-from clerk_runner.exchange import fatal_error
 from clerk_runner.folders import StateFolder
+from clerk_runner.refusals import fatal_error
 
 __all__ = ["Check", "Verdict", "examine"]
 

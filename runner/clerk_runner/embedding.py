@@ -14,19 +14,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from clerk_jobs.jobfile import ExportJob, load_job
+from clerk_jobs.jobfile import load_job
 from clerk_runner.batch import run_job as run_batch
-from clerk_runner.credentials import discover, state_home
 from clerk_runner.exporting.planning import ExportPlan, plan_export
 from clerk_runner.exporting.run import ExportRequest, run_export
-from clerk_runner.folders import StateFolder
 from clerk_runner.interrupts import Interrupts
 from clerk_runner.planning import Plan
 from clerk_runner.planning import plan_job as plan_batch
 from clerk_runner.report import Summary
-from clerk_runner.request import RunRequest, WritingJob
+from clerk_runner.request import RunRequest
+from clerk_runner.requesting import Asked, request_of
 from clerk_runner.safety import Consent
 from clerk_runner.view import Preview, Progress, View
 
@@ -55,12 +54,12 @@ class JobOptions:
         overrides: values of the job file that are changed, such as ``{"limits.share": "0.5"}``.
         allow_outside: let the job file name paths outside of its folder.
         yes: go ahead; without it a job that writes raises ``AccessError`` before its first write.
-        admin: do not ask CLERK_BAPI_SCOPES whether writes are allowed.
+        admin: write even where CLERK_BAPI_SCOPES does not allow it.
         confirm_count: how many rows the whole run deletes.
-        fresh: leave an unfinished run behind, repeat a finished one.
-        accept_changes: go on although the job file or the input changed.
+        fresh: abandon an unfinished run, repeat a finished one.
+        accept_changes: continue although the job file or the input changed.
         force: replace an output that no run of this job wrote.
-        on_unresolved: what becomes of items of which nobody knows whether they were sent.
+        on_unresolved: what to do with rows that may or may not have been sent.
         max_wait_s: leave when the next permit is further away.
         max_time_s: leave after so many seconds.
     """
@@ -86,7 +85,7 @@ async def run_job(
     view: View | None = None,
     stop: asyncio.Event | None = None,
 ) -> Summary:
-    """Run a job file, or go on with its unfinished run, as ``clerk-batch run`` does.
+    """Run a job file, or continue its unfinished run, as ``clerk-batch run`` does.
 
     Args:
         job: the job file.
@@ -117,7 +116,7 @@ async def run_job(
     """
     options, shown = options or JobOptions(), view or Silence()
     async with _stoppable(stop) as signals:
-        request = await asyncio.to_thread(_request, Path(job), options, environment)
+        request = await asyncio.to_thread(_request, Path(job), options, environment, offline=False)
         if isinstance(request, ExportRequest):
             return await run_export(request, shown, signals)
         consent = Consent(yes=options.yes, admin=options.admin, count=options.confirm_count)
@@ -137,7 +136,7 @@ async def plan_job(
         job: the job file.
         options: those that concern reading it: ``overrides`` and ``allow_outside``.
         environment: CLERK_SECRET_KEY and the other variables; the process's own unless given.
-        offline: ask Clerk nothing.
+        offline: ask Clerk nothing; needs no key.
 
     Returns:
         The plan; ``as_json()`` is what ``--json`` prints.
@@ -146,33 +145,30 @@ async def plan_job(
         ClerkBatchError: the job file or the input is wrong.
         RunnerError: the key, the surroundings or the disk do not allow it.
     """
-    request = await asyncio.to_thread(_request, Path(job), options or JobOptions(), environment)
+    request = await asyncio.to_thread(_request, Path(job), options or JobOptions(), environment, offline=offline)
     if isinstance(request, ExportRequest):
         return await plan_export(request, offline=offline)
     return await plan_batch(request, Silence(), offline=offline)
 
 
-def _request(path: Path, options: JobOptions, environment: Mapping[str, str] | None) -> RunRequest | ExportRequest:
-    """Read the job file, find the key, and put both together."""
-    given = os.environ if environment is None else environment
+def _request(
+    path: Path, options: JobOptions, environment: Mapping[str, str] | None, *, offline: bool
+) -> RunRequest | ExportRequest:
+    """Read the job file, and put together what is asked for."""
     pairs = tuple(options.overrides.items())
     loaded = load_job(path, pairs, allow_outside=options.allow_outside)
-    credentials, state = discover(given, Path.cwd()), StateFolder(state_home(given))
-    shared: dict[str, Any] = {
-        "job_path": path,
-        "credentials": credentials,
-        "state": state,
-        "overrides": pairs,
-        "allow_outside": options.allow_outside,
-        "fresh": options.fresh,
-        "force": options.force,
-        "max_wait_s": options.max_wait_s,
-        "max_time_s": options.max_time_s,
-    }
-    if isinstance(loaded, ExportJob):
-        return ExportRequest(job=loaded, **shared)
-    assert isinstance(loaded, WritingJob)
-    return RunRequest(job=loaded, accept_changes=options.accept_changes, unresolved=options.on_unresolved, **shared)
+    asked = Asked(
+        overrides=pairs,
+        allow_outside=options.allow_outside,
+        fresh=options.fresh,
+        accept_changes=options.accept_changes,
+        force=options.force,
+        unresolved=options.on_unresolved,
+        max_wait_s=options.max_wait_s,
+        max_time_s=options.max_time_s,
+        offline=offline,
+    )
+    return request_of(loaded, path, asked, os.environ if environment is None else environment)
 
 
 @asynccontextmanager

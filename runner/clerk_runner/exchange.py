@@ -9,44 +9,31 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import orjson
 
 from clerk_jobs.call import Call, Reply, Safety, Talk
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Gate, Permit
-from clerk_limits.ledger.errors import LedgerError, LedgerLockedError, LedgerVersionError
+from clerk_limits.ledger.errors import LedgerError
 from clerk_runner.client import Answered, Attempt, Client, Decode, Depart, Lost, NotSent
-from clerk_runner.errors import AccessError, RunnerError, StoppedError, UsageError
+from clerk_runner.errors import RunnerError, StoppedError
 from clerk_runner.logs import Log
+from clerk_runner.reach import UNREACHABLE_S, Reach, duration_words
+from clerk_runner.refusals import UNPROVEN, fatal_error, is_definite, ledger_stop
 from clerk_runner.telemetry import NO_TELEMETRY, Telemetry
 
-__all__ = ["UNREACHABLE_S", "Exchange", "GaveUp", "Notes", "Sent", "duration_words", "fatal_error", "ledger_stop"]
+__all__ = ["Exchange", "GaveUp", "Notes", "Sent"]
 
 T = TypeVar("T")
 
-UNREACHABLE_S = 600.0
 REPEAT_IDEMPOTENT_S = 60.0
 BACKOFF_BASE_S = 0.5
 BACKOFF_CAP_S = 30.0
 LATENCY_WEIGHT = 0.1
 MOST_MOVES = 3
 """So often in a row the same host may say that a GET is elsewhere."""
-AGAIN = frozenset({408, 425, 499})
-"""Refusals, beside all from 500 on, that another try may better."""
-UNPROVEN = AGAIN | {409}
-"""Refusals, beside all from 500 on, that do not prove that nothing happened."""
-OF_ONE_ITEM = frozenset(
-    {
-        "missing_organization_permission",
-        "not_a_member_in_organization",
-        "unsupported_country_code",
-        "user_banned",
-        "user_deactivated",
-    }
-)
-"""Codes of a 403 that tell of this call's subject and of no other. Source: Clerk's OpenAPI document 2026-05-12."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +85,31 @@ class Exchange:
         patience_s: float = UNREACHABLE_S,
     ) -> None:
         """Start with nothing sent."""
-        self._patience_s = patience_s
+        self._reach = Reach(client.credentials.host, clock, patience_s=patience_s, speed=speed)
         self.client = client
         self.gate = gate
         self.clock = clock
         self.requests = 0
         self.throttled = 0
-        self.stop: RunnerError | None = None
-        """Why nothing more can be sent: Clerk unreachable for ten minutes, or a certificate that is wrong."""
         self.latency_s: float | None = None
         """How long an answer takes, in seconds: a mean that forgets; None before the first one."""
         self.worst_s = 0.0
         """How long the slowest answer took, in seconds."""
-        self.trouble = ""
-        """What keeps Clerk from answering now, for the progress line; empty while all is well."""
         self._speed = speed
-        self._down_since: float | None = None
         self._log = log
         self._telemetry = NO_TELEMETRY
         self._is_far = False
         self._notes: Notes | None = None
+
+    @property
+    def stop(self) -> RunnerError | None:
+        """Why nothing more can be sent: Clerk unreachable for ten minutes, or a certificate that is wrong."""
+        return self._reach.stop
+
+    @property
+    def trouble(self) -> str:
+        """What keeps Clerk from answering now, for the progress line; empty while all is well."""
+        return self._reach.trouble
 
     def attach(self, log: Log, telemetry: Telemetry = NO_TELEMETRY, notes: Notes | None = None) -> None:
         """Belong to a run from now on: its log, whoever else is told of its requests, and its notes for the report."""
@@ -171,7 +163,7 @@ class Exchange:
                 raise
             sent_at = self.clock.now()
             attempt, permit = await self._followed(call, permit), None
-            if isinstance(attempt, Answered) and self._definite(call, attempt):
+            if isinstance(attempt, Answered) and is_definite(call, attempt):
                 if judge and (error := fatal_error(attempt.reply)) is not None:
                     raise error
                 return attempt.reply
@@ -199,7 +191,7 @@ class Exchange:
         assert call.safety is Safety.READ
         permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
         attempt = await self._followed(call, permit, decode)
-        if isinstance(attempt, Answered) and self._definite(call, attempt):
+        if isinstance(attempt, Answered) and is_definite(call, attempt):
             if (error := fatal_error(attempt.reply)) is not None:
                 raise error
             return attempt.reply
@@ -211,12 +203,13 @@ class Exchange:
         """End a call that has failed for as long as its safety class allows."""
         if failing_since is None:
             return
-        horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else self._patience_s
+        horizon_s = REPEAT_IDEMPOTENT_S if call.safety is Safety.IDEMPOTENT else self._reach.patience_s
         if self.clock.now() - failing_since > horizon_s / self._speed:
             raise GaveUp(
-                f"{call.operation} got no usable answer for {horizon_s:.0f} s{self.trouble and f': {self.trouble}'}",
+                f"Clerk gave no usable answer to {call.operation} for {duration_words(horizon_s)}"
+                f"{self.trouble and f': {self.trouble}'}",
                 code="unreachable" if call.safety is Safety.READ else "no_answer",
-                hint="resume the run when Clerk answers again",
+                hint="run the same command again when Clerk answers",
             )
 
     async def converse(self, talk: Talk[T]) -> T:
@@ -309,12 +302,12 @@ class Exchange:
                 permit.give_back()
                 status = reason
                 if not held:
-                    self._unreachable(reason, fatal=fatal)
+                    self._reach.failed(reason, fatal=fatal)
             case Lost(reason):
                 self.requests += 1
                 permit.lose()
                 status = reason
-                self._unreachable(reason, fatal=False)
+                self._reach.failed(reason)
             case Answered(reply, _, retry_after, date):
                 self.requests += 1
                 permit.settle()
@@ -325,24 +318,16 @@ class Exchange:
                 self._look_at_date()
                 if reply.status == 429:
                     self._throttled(call, permit, retry_after, date)
-                elif not self._definite(call, attempt):
+                elif not is_definite(call, attempt):
                     what = attempt.flaw or reply.code or "without a body"
-                    self._unreachable(f"Clerk answers {reply.status} {what}", fatal=False)
+                    self._reach.failed(f"Clerk answers {reply.status} {what}")
                 else:
-                    self._down_since, self.trouble = None, ""
+                    self._reach.answered()
         if self._notes is not None:
             self._notes.attempted(status, elapsed_s)
         self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
         self._telemetry.request(call, status, elapsed_s)
         return attempt
-
-    def _definite(self, call: Call, attempt: Answered) -> bool:
-        """Whether no other try could better this answer."""
-        reply = attempt.reply
-        if reply.status == 429 or reply.status in AGAIN or reply.status >= 500 or reply.code == "resource_locked":
-            return False
-        # A page that was not read to its end is no page; an effect has happened all the same.
-        return attempt.parsed or not reply.ok or call.safety is not Safety.READ
 
     def _look_at_date(self) -> None:
         """Log a clock that is not believed, once for each time that it becomes so."""
@@ -352,80 +337,6 @@ class Exchange:
 
     def _throttled(self, call: Call, permit: Permit, retry_after: str | None, date: str | None) -> None:
         self.throttled += 1
-        self._down_since, self.trouble = None, ""
+        self._reach.answered()
         wait_s = self.gate.throttled(call.method, call.template, retry_after=retry_after, date=date, permit=permit)
         self._log.warning("throttled", operation=call.operation, wait_s=round(wait_s, 1))
-
-    def _unreachable(self, reason: str, *, fatal: bool) -> None:
-        """Note trouble; ten minutes of it without one good answer end the run (``stop``)."""
-        self.trouble = reason
-        now = self.clock.now()
-        if self._down_since is None:
-            self._down_since = now
-        if fatal:
-            self.stop = AccessError(
-                f"nothing can be sent to {self.client.credentials.host}: {reason}",
-                code="tls",
-                hint="check the machine's clock, its certificates and any proxy in between, then resume the run",
-            )
-        elif now - self._down_since > self._patience_s / self._speed:
-            self.stop = StoppedError(
-                f"{self.client.credentials.host} has not answered for {duration_words(self._patience_s)}: {reason}",
-                code="unreachable",
-                hint="resume the run when Clerk answers again",
-            )
-
-
-def duration_words(seconds: float) -> str:
-    """So many seconds for people.
-
-    Example:
-        >>> duration_words(600.0), duration_words(5.0)
-        ('10 minutes', '5 s')
-    """
-    return f"{seconds / 60:.0f} minutes" if seconds >= 60 else f"{seconds:.0f} s"
-
-
-def ledger_stop(error: LedgerError) -> RunnerError:
-    """What a ledger that cannot be used means: nothing is sent that nobody counts."""
-    if isinstance(error, LedgerVersionError):
-        return UsageError(
-            str(error), code="ledger_version", hint="use the newer version of clerk-batch, or another CLERK_BATCH_HOME"
-        )
-    cause = "let that process go on, or end it" if isinstance(error, LedgerLockedError) else "free some disk space"
-    return StoppedError(
-        f"the shared limits cannot be counted: {error}",
-        code="ledger",
-        hint=f"{cause}, then run the same command again",
-    )
-
-
-def fatal_error(reply: Reply) -> RunnerError | None:
-    """The error that ends a run, where an answer means that no other call can succeed either.
-
-    Source: Clerk's error codes; 401 the key, 402 the plan, 403 scope, quota or feature, 400 api_version_invalid. A
-    redirect means that another host than Clerk's answers: it is not followed, as the key is for one host.
-    """
-    said: dict[str, Any] = {"code": reply.code}
-    trace = f" (trace {reply.trace_id})" if reply.trace_id else ""
-    if reply.status == 401:
-        return AccessError(f"Clerk refused the key: {reply.code}{trace}", hint="check CLERK_SECRET_KEY", **said)
-    if reply.status == 403 and reply.code.startswith(("authorization_", "action_blocked")):
-        return AccessError(f"the key may not do this: {reply.code}{trace}", hint="use a key that may", **said)
-    if 300 <= reply.status < 400:
-        return StoppedError(
-            f"the server redirects elsewhere ({reply.status}), and the key is for one host",
-            code="redirected",
-            hint="check CLERK_API_URL and any proxy in between, then resume the run",
-        )
-    if reply.status == 402 or (reply.status == 403 and reply.code not in OF_ONE_ITEM):
-        return StoppedError(
-            f"Clerk's plan or settings do not allow this: {reply.code}{trace}",
-            hint="raise the quota or switch the feature on in the Clerk Dashboard, then resume the run",
-            **said,
-        )
-    if reply.code == "api_version_invalid":
-        return StoppedError(
-            f"Clerk does not know this API version{trace}", hint="set api_version in the job file", **said
-        )
-    return None

@@ -111,7 +111,7 @@ def engine_progress(engine: Engine, words: Words, step: str = "") -> Progress:
         noun = words.doubtful if status.doubtful == 1 else f"{words.doubtful}s"
         told.append(f"checking {status.doubtful} {noun} at {clock_text(status.checking_at)}")
     if engine.interrupted:
-        told.append("stopping once the calls under way have ended; Ctrl-C again quits at once")
+        told.append("stopping; Ctrl-C again quits at once")
     elif status.trouble:
         told.append(f"Clerk is not answering: {status.trouble}")
     elif status.next_permit_s is not None and status.next_permit_s >= 1:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from clerk_runner.attempts import last_attempt
 from clerk_runner.errors import StoppedError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.journal import Journal
@@ -69,5 +70,4 @@ async def require_newest(folder: RunFolder, journal: Journal) -> None:
 
 async def _mark_of(journal: Journal) -> _Mark:
     starts = await journal.get("starts") or 0
-    last = await journal.read(lambda db: db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone())
-    return _Mark(starts=starts, attempts=last[0])
+    return _Mark(starts=starts, attempts=await journal.read(last_attempt))

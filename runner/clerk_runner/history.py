@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clerk_limits.gate import Gate, GateOptions
+from clerk_runner.attempts import ROUND_MS
 from clerk_runner.errors import RunnerError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.schema import open_reader
@@ -126,18 +127,29 @@ def _read(run: RunFolder, since_s: float, now_s: float, speed: float) -> list[Sp
     try:
         rows = connection.execute(
             "SELECT method, template, items, intent_ms, ended_ms, answered FROM attempt "
-            "WHERE coalesce(ended_ms, intent_ms) >= ?",
+            "JOIN operation ON operation.id = attempt.operation WHERE coalesce(ended_ms, intent_ms) >= ?",
             (since_s * 1000,),
+        ).fetchall()
+        answered = connection.execute(
+            "SELECT method, template, calls, items, ended FROM answered "
+            "JOIN operation ON operation.id = answered.operation WHERE ended >= ?",
+            (since_s * 1000 // ROUND_MS,),
         ).fetchall()
     except sqlite3.Error:
         return []
     finally:
         connection.close()
     found = []
-    for method, template, items, intent_ms, ended_ms, answered in rows:
+    for method, template, items, intent_ms, ended_ms, was_answered in rows:
         unknown_s = min(now_s, intent_ms / 1000 + UNKNOWN_END_S)
         released_s = unknown_s if ended_ms is None else ended_ms / 1000
-        if not answered:
+        if not was_answered:
             released_s += NO_RESPONSE_S / speed
         found.append(Spent(method, template, items, released_s, run.id))
+    for method, template, calls, items, ended in answered:
+        # What counts is how many calls there were, and how many items all of them had.
+        each, more = divmod(items, calls)
+        found += (
+            Spent(method, template, each + (place < more), ended * ROUND_MS / 1000, run.id) for place in range(calls)
+        )
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 from clerk_jobs.call import Call, Safety
 from clerk_runner.credentials import Credentials
 from clerk_runner.errors import UsageError
-from clerk_runner.exchange import Exchange, fatal_error
+from clerk_runner.exchange import Exchange
+from clerk_runner.refusals import fatal_error
 
 __all__ = ["NAMED_BY_KEY", "identify"]
 

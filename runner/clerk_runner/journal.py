@@ -22,7 +22,8 @@ from typing import Any, TypeVar
 import orjson
 
 from clerk_jobs.call import Outcome, State
-from clerk_runner import intake
+from clerk_runner import attempts, intake
+from clerk_runner.attempts import AT_ONCE
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
 from clerk_runner.schema import add_names, damaged, open_writer
 from clerk_runner.spans import Span
@@ -30,10 +31,6 @@ from clerk_runner.spans import Span
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
 
 T = TypeVar("T")
-
-
-AT_ONCE = 500
-"""Keys or places in one statement; SQLite takes at least 999 variables."""
 
 OPEN_COLUMNS = (
     "item.seq, item.line, item.offset, item.digest, grp.name, item.alone, item.doubts, item.since_ms, "
@@ -176,29 +173,12 @@ class Journal:
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """Write down what became of items outside an attempt: screened, reconciled."""
-        await self._writer.run(lambda db: _settle(db, outcomes))
+        await self._writer.run(lambda db: attempts.settle(db, outcomes))
         self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
-
-        def work(db: sqlite3.Connection) -> int:
-            cursor = db.execute(
-                "INSERT INTO attempt(method, template, items, intent_ms, server_ms) VALUES (?, ?, ?, ?, ?)",
-                (intent.method, intent.template, len(intent.seqs), intent.intent_ms, intent.server_ms),
-            )
-            attempt = cursor.lastrowid
-            assert attempt is not None
-            begun = db.executemany(
-                "UPDATE item SET state = ?, attempt = ? WHERE seq = ? AND state = ?",
-                [(State.INTENT, attempt, seq, State.PENDING) for seq in intent.seqs],
-            )
-            # The last line of defence: whoever is not pending here must not be sent to, whatever memory says.
-            if begun.rowcount != len(intent.seqs):
-                raise AssertionError("an item that is not pending was about to be sent")
-            return attempt
-
-        return await self._writer.gather(work)
+        return await self._writer.together(attempts.begin, intent)
 
     async def renew(self, attempt: int, intent_ms: int, server_ms: int) -> None:
         """Move an intent's time forward when its commit took long; nothing was sent under the old one."""
@@ -214,12 +194,7 @@ class Journal:
     async def finish(self, attempt: int, ended_ms: int, outcomes: Sequence[Outcome], *, answered: bool) -> None:
         """Write down how an attempt ended and what became of its items."""
 
-        def work(db: sqlite3.Connection) -> None:
-            row = (ended_ms, answered, attempt)
-            db.execute("UPDATE attempt SET ended_ms = ?, answered = ? WHERE id = ?", row)
-            _settle(db, outcomes)
-
-        await self._writer.gather(work)
+        await self._writer.together(attempts.finish, attempts.Ending(attempt, ended_ms, outcomes, answered))
         self._tell(outcomes)
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -228,15 +203,7 @@ class Journal:
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""
-
-        def work(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM attempt WHERE id = ?", (attempt,))
-            db.executemany(
-                "UPDATE item SET state = 0, attempt = NULL WHERE seq = ?",
-                [(seq,) for seq in seqs],
-            )
-
-        await self._writer.run(work)
+        await self._writer.run(lambda db: attempts.withdraw(db, attempt, seqs))
 
     async def recover(self) -> int:
         """After a crash every open intent is a doubt; returns how many items that touched."""
@@ -304,36 +271,3 @@ def open_item(row: Iterable[Any]) -> OpenItem:
     """An item out of a row of `OPEN_COLUMNS`."""
     seq, line, offset, digest, group, alone, doubts, since_ms, revoke, target = row
     return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, target)
-
-
-def _settle(db: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
-    names = intake.Names(db)
-    plain: dict[tuple[State, int | None], list[int]] = {}
-    others = []
-    for outcome in outcomes:
-        verdict = names.verdict(outcome.code, outcome.message)
-        if outcome.state is not State.DOUBT and outcome == Outcome(
-            outcome.seq, outcome.state, outcome.code, outcome.message
-        ):
-            plain.setdefault((outcome.state, verdict), []).append(outcome.seq)
-        else:
-            others.append(_columns_of(outcome, verdict))
-    for (state, verdict), seqs in plain.items():
-        for start in range(0, len(seqs), AT_ONCE):
-            part = seqs[start : start + AT_ONCE]
-            marks = ", ".join("?" * len(part))
-            update = f"UPDATE item SET state = ?, verdict = ?, trace = NULL WHERE seq IN ({marks})"  # noqa: S608  marks
-            db.execute(update, (state, verdict, *part))
-    db.executemany(
-        "UPDATE item SET state = ?, verdict = ?, resource = coalesce(?, resource), trace = ?, alone = max(alone, ?), "
-        "revoke = coalesce(?, revoke), doubts = doubts + ?, since_ms = CASE WHEN ? THEN "
-        "  coalesce(since_ms, (SELECT server_ms FROM attempt WHERE attempt.id = item.attempt)) ELSE since_ms END "
-        "WHERE seq = ?",
-        others,
-    )
-
-
-def _columns_of(outcome: Outcome, verdict: int | None) -> tuple[Any, ...]:
-    doubt = outcome.state is State.DOUBT
-    told = (outcome.resource_id, outcome.trace_id, outcome.alone, outcome.revoke)
-    return (outcome.state, verdict, *told, doubt, doubt, outcome.seq)

@@ -96,7 +96,7 @@ class MetadataKind(ComparingKind):
 
     def consequence(self, pending: int) -> str:
         """What is written."""
-        return f"metadata of {pending:,} row{'' if pending == 1 else 's'} is written to {self._job.target}"
+        return f"metadata of {pending:,} row{'' if pending == 1 else 's'} will be written to {self._job.target}"
 
 
 class OperationKind(Kind):
@@ -146,7 +146,7 @@ class OperationKind(Kind):
     def consequence(self, pending: int) -> str:
         """How often it is called."""
         name, bulk = self._operation.operation_id, self._bulk
-        calls = f"{name} is called {pending:,} time{'' if pending == 1 else 's'}"
+        calls = f"{name} will be called {pending:,} time{'' if pending == 1 else 's'}"
         if bulk is not None:
             calls = f"{name} for {pending:,} row{'' if pending == 1 else 's'}, {bulk.size} in a call"
         return f"{calls}; this is irreversible" if self.deletes else calls
@@ -173,7 +173,7 @@ class UndoKind(ComparingKind):
     def consequence(self, pending: int) -> str:
         """What is put back."""
         noun = TARGETS[self._job.target].noun if pending == 1 else self._job.target
-        return f"the old metadata of {pending:,} {noun} is put back"
+        return f"the old metadata of {pending:,} {noun} will be put back"
 
 
 CALLING = Words(

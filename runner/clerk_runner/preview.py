@@ -123,7 +123,7 @@ async def build_preview(
         action=known.action,
         operation=" and ".join(f"{lane.method} {lane.template}" for lane in kind.work.lanes),
         host=credentials.host,
-        key=f"{credentials.key.kind} key from {credentials.found_in}",
+        key=credentials.told,
         api_version=job.api_version,
         scopes=known.scopes,
         source=known.source,

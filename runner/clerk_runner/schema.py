@@ -25,9 +25,9 @@ __all__ = [
     "open_writer",
 ]
 
-JOURNAL_VERSION = 2
-"""1 is a journal whose items have no names, 2 one whose items may have: those of a job with steps."""
-WITHOUT_NAMES = 1
+JOURNAL_VERSION = 4
+"""3 is a journal whose items have no names, 4 one whose items may have: those of a job with steps."""
+WITHOUT_NAMES = 3
 APPLICATION_ID = 0x636C6B62  # "clkb"
 
 MARK = ".mark"
@@ -64,16 +64,34 @@ TABLES = (
     """,
     "CREATE INDEX item_open ON item(state, grp, seq) WHERE state IN (0, 1, 2)",
     """
-    CREATE TABLE attempt(
+    CREATE TABLE operation(
         id INTEGER PRIMARY KEY,
         method TEXT NOT NULL,
         template TEXT NOT NULL,
+        UNIQUE(method, template)
+    )
+    """,
+    # What is under way, or ended without an answer; the numbers are never given twice.
+    """
+    CREATE TABLE attempt(
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        operation INTEGER NOT NULL,
         items INTEGER NOT NULL,
         intent_ms INTEGER NOT NULL,
         server_ms INTEGER NOT NULL,
         ended_ms INTEGER,
         answered INTEGER NOT NULL DEFAULT 0
     )
+    """,
+    # How many calls were answered, by tenths of a second, see ``clerk_runner.attempts``.
+    """
+    CREATE TABLE answered(
+        operation INTEGER,
+        ended INTEGER,
+        calls INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        PRIMARY KEY(operation, ended)
+    ) WITHOUT ROWID
     """,
 )
 

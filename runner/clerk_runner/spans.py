@@ -51,6 +51,11 @@ class Span:
         """The table that holds what the step changes, see ``clerk_runner.images``."""
         return f"image_{self.number}" if self.number else "image"
 
+    @property
+    def earlier(self) -> str:
+        """The table that holds what it changed before its input was taken in anew."""
+        return f"earlier_{self.number}" if self.number else "earlier"
+
     def fact(self, name: str) -> str:
         """What a fact about this step alone is called in the journal: as in a job without steps, or with its number.
 

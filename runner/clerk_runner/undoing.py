@@ -26,7 +26,7 @@ from clerk_jobs.call import State
 from clerk_jobs.jobfile import CreateUsersJob, InviteJob, Job, MetadataJob, StepsJob, UndoJob, load_job
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder, write_private
-from clerk_runner.images import changes_of, has_images
+from clerk_runner.images import changes_of, existed, has_images
 from clerk_runner.schema import open_reader
 from clerk_runner.spans import Span
 from clerk_runner.writer import create_private
@@ -179,16 +179,16 @@ def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[by
     A user stands in the images exactly if they existed before.
     """
     changed = has_images(reader, span)
-    existed = f"SELECT subject FROM {span.images}" if changed else "SELECT '' WHERE 0"  # noqa: S608  a name of ours
+    known = existed(span) if changed else "SELECT '' WHERE 0"
     query = (
-        f"SELECT DISTINCT resource FROM item WHERE state = ? AND resource NOT IN ({existed}) "  # noqa: S608  constants
+        f"SELECT DISTINCT resource FROM item WHERE state = ? AND resource NOT IN ({known}) "  # noqa: S608  constants
         "AND attempt IS NOT NULL AND seq BETWEEN ? AND ? ORDER BY seq"
     )
     for (user_id,) in reader.execute(query, (State.DONE, span.first, span.last)):
         yield orjson.dumps({"id": user_id, "does": "delete"}) + b"\n"
     if changed:
-        images = f"SELECT subject, changes FROM {span.images} ORDER BY subject"  # noqa: S608  as above
-        for user_id, changes in reader.execute(images):
+        for user_id, changes in changes_of(reader, span, which="1"):
+            assert changes is not None, "the values of users are always kept"
             yield b'{"id":%b,"does":"restore","changes":%b}\n' % (orjson.dumps(user_id), changes)
 
 

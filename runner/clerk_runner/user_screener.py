@@ -59,7 +59,7 @@ class UserScreener:
 
     async def _judge(self, items: list[Item]) -> None:
         judgements = await self._exchange.converse(self._screening.read(items))
-        images = [one.image for one in judgements if one.image is not None]
+        images = {item.seq: one.image for item, one in zip(items, judgements, strict=True) if one.image is not None}
         if images:
             await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=True))
         await self._journal.settle([one.outcome for one in judgements if one.outcome is not None])

@@ -28,10 +28,10 @@ from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 RESULTS = Path(__file__).with_name("BACKFILLS.md")
 KEY = "sk_live_benchmark"
-SPEED = 60
-"""Divides every period, so that the limits are out of reach: 4,200 calls a second."""
+SPEED = 30
+"""Divides every period, so that the limits are out of reach: 3,000 calls a second."""
 WORKERS = 70
-"""Calls in flight of a backfill on a production instance with share 0.7."""
+"""Calls in flight of a backfill on a production instance with share 0.7; with share 1.0 it has 100."""
 PAIRS = 5
 BARS = {"cost": 1.8, "resume_s": 3.0, "journal_mb": 120.0}
 BACKFILL = """\
@@ -41,6 +41,7 @@ target: users
 source: users.csv
 id: "{id}"
 public_metadata: {plan: "{plan}", seats: "{seats:int}"}
+limits: {share: 1.0}
 """
 INVITATIONS = (
     'name: people\nkind: invite\nsource: people.csv\nemail: "{email}"\npublic_metadata: {cohort: "{cohort}"}\n'
@@ -90,7 +91,7 @@ def ours(*words: str) -> list[str]:
 
 def simulator(users: int) -> tuple[str, ...]:
     """The options of one whose limits are out of reach."""
-    return (f"--key={KEY}", f"--users={users}", f"--speed={SPEED}")
+    return (f"--key={KEY}", f"--users={users}", "--speed=600")
 
 
 def journal_mb(folder: Path) -> float:

@@ -250,6 +250,22 @@ def test_a_plan_sends_nothing_and_leaves_nothing(place: Workplace, clerk: Simula
     assert not list((place.state / "runs").iterdir())
 
 
+@pytest.mark.parametrize("instance", ["", "production"])
+def test_an_offline_plan_needs_no_key(tmp_path: Path, instance: str) -> None:
+    place = Workplace(tmp_path)
+    guard = f"instance: {instance}\n" if instance else ""
+    place.write("people.csv", "email\nada@example.com\n")
+    place.write("invite.yaml", f'name: a\nkind: invite\n{guard}source: people.csv\nemail: "{{email}}"\n')
+    place.write("export.yaml", f"name: b\nkind: export\n{guard}list: users\noutput: b.jsonl\n")
+    for job in ("invite.yaml", "export.yaml"):
+        ended = place.run("plan", job, "--offline")
+        assert ended.code == 0, ended.err
+        assert f"  key        none: planned for a {instance or 'development'} instance" in ended.out
+        assert place.run("plan", job).code == 3
+    malformed = Workplace(tmp_path, {"CLERK_SECRET_KEY": "pk_test_a"}).run("plan", "invite.yaml", "--offline")
+    assert malformed.code == 3
+
+
 def test_an_offline_plan_asks_nobody(place: Workplace, clerk: SimulatedClerk) -> None:
     before = clerk.report()["requests_total"]
     assert place.run("plan", "job.yaml", "--offline").code == 0

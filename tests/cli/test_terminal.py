@@ -188,6 +188,16 @@ def test_lines_fit_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> 
     assert below.startswith(" " * 13) or columns == 132
 
 
+def test_what_goes_on_below_stands_below_its_text_and_a_path_stays_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = f"/home/somebody/{'state/' * 12}20260102-030405-abcd"
+    reason = "        1 failed     cast_failed: column 'seats' is not a whole number, and that is what the job asks for"
+    found = shown(monkeypatch, [reason, f"{'':<21}{'fix these rows ' * 6}", f"  files  {path}"], 80)
+    assert f"  files  {path}" in found
+    assert [len(line) - len(line.lstrip()) for line in found] == [8, 21, 21, 21, 2]
+    narrow = shown(monkeypatch, [reason], 40)
+    assert [len(line) - len(line.lstrip()) for line in narrow] == [8, 4, 4]
+
+
 def test_lines_stay_whole_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     show_lines(preview_lines(PREVIEW))
     assert f"  limit      {LIMIT}" in capsys.readouterr().out.splitlines()

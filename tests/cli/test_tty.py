@@ -69,7 +69,7 @@ def test_ctrl_c_drains_and_tells_how_to_go_on(open_terminal: Open, place: Workpl
     terminal.type("y\n")
     terminal.wait_for(r"[1-9]\d* invited")
     terminal.type(CTRL_C)
-    terminal.wait_for("stopping once the calls under way have ended; Ctrl-C again quits at once")
+    terminal.wait_for("stopping; Ctrl-C again quits at once")
     assert terminal.end() == 130
     assert "interrupted: run " in terminal.seen
     assert f"clerk-batch resume {place.only_run().name}" in terminal.seen
@@ -87,7 +87,7 @@ def test_a_second_ctrl_c_ends_at_once_and_the_next_run_looks_up_what_was_cut_off
         while invited(slow) == 0 and time.monotonic() < until_s:
             select.select([], [], [], 0.05)
         terminal.type(CTRL_C)
-        terminal.wait_for("stopping once the calls under way have ended; Ctrl-C again quits at once")
+        terminal.wait_for("stopping; Ctrl-C again quits at once")
         began = time.monotonic()
         terminal.type(CTRL_C)
         assert terminal.end() == 130

@@ -23,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from clerk_jobs.call import State
+from clerk_runner.attempts import last_attempt
 from clerk_testing.commands import Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
@@ -106,7 +107,7 @@ def attempts(workplace: Workplace) -> int:
     for journal in workplace.state.glob("runs/*/run.db"):
         with closing(sqlite3.connect(f"file:{journal}?mode=ro", uri=True)) as db:
             try:
-                return int(db.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()[0])
+                return last_attempt(db)
             except sqlite3.OperationalError:
                 return 0
     return 0
@@ -121,7 +122,7 @@ def state_of(workplace: Workplace) -> str:
         try:
             if db.execute("SELECT count(*) FROM item WHERE state = ?", (State.INTENT,)).fetchone()[0]:
                 return "an intent open"
-            if db.execute("SELECT count(*) FROM attempt").fetchone()[0]:
+            if last_attempt(db):
                 return "between two calls"
         except sqlite3.OperationalError:
             return "before the journal"

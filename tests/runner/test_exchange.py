@@ -18,8 +18,9 @@ from clerk_limits.gate import Gate, GateOptions
 from clerk_runner.client import Answered, Attempt, Client, Lost, NotSent
 from clerk_runner.credentials import Credentials, SecretKey
 from clerk_runner.errors import AccessError, Exit, RunnerError, StoppedError
-from clerk_runner.exchange import Exchange, GaveUp, Sent, fatal_error
+from clerk_runner.exchange import Exchange, GaveUp, Sent
 from clerk_runner.logs import echo_log, open_log, silent_log
+from clerk_runner.refusals import fatal_error
 
 READ = Call("GetUserList", "GET", "/users", "/users", Safety.READ)
 PATCH = Call("UpdateUserMetadata", "PATCH", "/users/{user_id}/metadata", "/users/u/metadata", Safety.IDEMPOTENT)

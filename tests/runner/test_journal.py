@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clerk_jobs.call import Draft, Outcome, State
+from clerk_runner.attempts import last_attempt
 from clerk_runner.errors import Exit, RunnerError, StoppedError
 from clerk_runner.journal import Intent, Journal, SourceRow
 from clerk_runner.schema import JOURNAL_VERSION, is_blank, open_reader, open_writer
@@ -114,6 +115,31 @@ def test_an_attempt_from_intent_to_its_end(tmp_path: Path) -> None:
         assert doubts[0].items[0].since_ms == 1005
         opened = await journal.pending(0, 10)
         assert [(item.seq, item.alone) for item in opened] == [(2, True), (4, False), (5, False)]
+
+    on(tmp_path / "run.db", scenario)
+
+
+def test_answered_attempts_share_a_line_and_numbers_are_never_given_twice(tmp_path: Path) -> None:
+    async def scenario(journal: Journal) -> None:
+        await journal.ingest([row(seq) for seq in range(1, 9)])
+        numbers = [await journal.begin(begin(seqs)) for seqs in ([1, 2, 3], [4], [5], [6])]
+        for number, seqs, ended_ms in zip(numbers, ([1, 2, 3], [4], [5]), (2001, 2100, 2101), strict=False):
+            await journal.finish(number, ended_ms, [Outcome(seq, State.DONE) for seq in seqs], answered=True)
+        await journal.finish(numbers[3], 2000, [Outcome(6, State.DOUBT)], answered=False)
+
+        def lines(db: sqlite3.Connection) -> list[list[tuple[Any, ...]]]:
+            open_ones = db.execute("SELECT id, ended_ms, answered FROM attempt").fetchall()
+            sent = db.execute("SELECT seq FROM item WHERE attempt IS NOT NULL ORDER BY seq").fetchall()
+            return [db.execute("SELECT ended, calls, items FROM answered").fetchall(), open_ones, sent]
+
+        assert await journal.read(lines) == [
+            [(21, 2, 4), (22, 1, 1)],
+            [(numbers[3], 2000, 0)],
+            [(seq,) for seq in range(1, 7)],
+        ]
+        await journal.withdraw(await journal.begin(begin([7])), [7])
+        assert await journal.begin(begin([7])) == numbers[0] + 5
+        assert await journal.read(last_attempt) == numbers[0] + 5
 
     on(tmp_path / "run.db", scenario)
 

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -31,6 +31,14 @@ def with_writer(path: Path, scenario: Callable[[SqliteWriter], Awaitable[None]])
 
 def insert(number: int) -> Callable[[sqlite3.Connection], int]:
     return lambda db: db.execute("INSERT INTO t VALUES (?)", (number,)).rowcount
+
+
+def insert_all(db: sqlite3.Connection, pieces: Sequence[int]) -> list[int]:
+    """Refuses odd ones above 99, and says how many it got at once."""
+    if any(number > 99 and number % 2 for number in pieces):
+        raise AssertionError("odd")
+    db.executemany("INSERT INTO t VALUES (?)", [(number,) for number in pieces])
+    return [len(pieces)] * len(pieces)
 
 
 def numbers(path: Path) -> list[int]:
@@ -70,15 +78,16 @@ def test_what_is_gathered_goes_with_what_comes_next_and_at_the_latest_when_it_is
     path = tmp_path / "x.db"
 
     async def scenario(writer: SqliteWriter) -> None:
-        first, second = writer.gather(insert(1)), writer.gather(insert(2))
+        first, second = writer.together(insert_all, 1), writer.together(insert_all, 2)
         await asyncio.sleep(0)
         assert numbers(path) == []
         await writer.run(insert(3))
-        assert (first.result(), second.result()) == (1, 1)
+        # In one call, and so in one statement.
+        assert (first.result(), second.result()) == (2, 2)
         assert numbers(path) == [1, 2, 3]
         # A full group waits for nobody.
-        await asyncio.gather(*(writer.gather(insert(number)) for number in range(10, 10 + GROUP)))
-        writer.gather(insert(4))
+        await asyncio.gather(*(writer.together(insert_all, number) for number in range(10, 10 + GROUP)))
+        writer.together(insert_all, 4)
 
     monkeypatch.setattr(module, "GATHER_S", 3600.0)
     with_writer(path, scenario)
@@ -86,7 +95,7 @@ def test_what_is_gathered_goes_with_what_comes_next_and_at_the_latest_when_it_is
     monkeypatch.undo()
 
     async def alone(writer: SqliteWriter) -> None:
-        assert await writer.gather(insert(1)) == 1
+        assert await writer.together(insert_all, 1) == 1
 
     with_writer(tmp_path / "y.db", alone)
 
@@ -107,6 +116,20 @@ def test_one_failure_is_its_own(tmp_path: Path) -> None:
 
     with_writer(path, scenario)
     assert numbers(path) == [1, 2]
+
+
+def test_one_failure_among_what_is_done_together_is_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+
+    async def scenario(writer: SqliteWriter) -> None:
+        orders = [writer.together(insert_all, number) for number in (100, 101, 102, 100)]
+        found = await asyncio.gather(*orders, return_exceptions=True)
+        assert found[0] == found[2] == 1
+        assert isinstance(found[1], AssertionError)
+        assert isinstance(found[3], sqlite3.IntegrityError)
+
+    with_writer(path, scenario)
+    assert numbers(path) == [100, 102]
 
 
 def test_an_answer_is_durable_when_it_arrives(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
@@ -213,7 +214,11 @@ def test_what_somebody_else_wrote_after_a_crash_is_not_overwritten(start: Any) -
     assert ended.code == 0
     run = workplace.only_run()
     with closing(sqlite3.connect(run / "run.db")) as db, db:
-        db.execute("UPDATE item SET state = 1")
+        now_ms = int(time.time() * 1000)
+        begin = "INSERT INTO attempt(operation, items, intent_ms, server_ms) VALUES (1, 1, ?, ?)"
+        for seq in (1, 2):
+            attempt = db.execute(begin, (now_ms, now_ms)).lastrowid
+            db.execute("UPDATE item SET state = 1, attempt = ? WHERE seq = ?", (attempt, seq))
         db.execute("""UPDATE meta SET value = '"running"' WHERE name = 'state'""")
     clerk.perform("PUT", f"/users/{ids[0]}/metadata", {"public_metadata": {"plan": "enterprise"}})
     again = write(workplace)

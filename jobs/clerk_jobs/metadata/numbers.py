@@ -7,18 +7,23 @@ So a number that would be written otherwise than it was read is an `Exact`: a fl
 from __future__ import annotations
 
 import json
+import math
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from clerk_jobs.values import MAX_INTEGER, MIN_INTEGER
 
 __all__ = ["Exact", "canonical", "loads_exact", "marked", "spelling", "unmarked"]
 
-_PERHAPS_ODD: Final = re.compile(rb"[:\[,]\s*-?(?:[0-9]{16}|[0-9]+[.eE]|0+[,\]}\s])")
-"""What may be such a number: whole ones of 16 digits, those with a point or an exponent, and -0."""
+_DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG: Final = b"0" * 19
+"""Digits of the shortest whole number that may be beyond 64 bits, once each is a zero."""
+_MINUS_ZERO: Final = re.compile(rb"-0(?:[,\]}\s]|$)")
+"""What may be such a number, or a part of a text; the literal beginning lets it be looked for quickly."""
 _MARK: Final = "\0number"
 """The one key of an object that stands for a number in a journal. Source: JSON has no other room beside values."""
 
@@ -44,20 +49,22 @@ def loads_exact(body: bytes | memoryview) -> Any:
     """Read JSON and lose no digit.
 
     Raises:
-        orjson.JSONDecodeError: it is none.
+        orjson.JSONDecodeError: it is none, or has a number beyond what a float holds.
 
     Example:
-        >>> spelling(loads_exact(b'[1e3, 1.0, 12345678901234567890123, 7]')).decode()
-        '[1e3,1.0,12345678901234567890123,7]'
+        >>> spelling(loads_exact(b'[1e3, 1.0, 12345678901234567890123, -0, 7]')).decode()
+        '[1e3,1.0,12345678901234567890123,-0,7]'
     """
-    value = orjson.loads(body)
-    if _PERHAPS_ODD.search(body) is None:
-        return value
+    text = bytes(body)
     try:
-        return json.loads(bytes(body).decode(), parse_float=_fraction, parse_int=_whole)
-    except RecursionError:
-        # Deeper than anything that has metadata: nobody compares it.
-        return value
+        # A reader that hands over fractions as they are spelled, and whole numbers of any length.
+        value = _READER.decode(text)
+        if _LONG in text.translate(_DIGITS) or _MINUS_ZERO.search(text):
+            return json.loads(text, parse_float=_fraction, parse_int=_whole)
+    except (ValueError, RecursionError):
+        # What is no JSON one reader judges alone; what it takes is deeper than anything that anybody compares.
+        return orjson.loads(text)
+    return value
 
 
 def spelling(value: Any) -> bytes:
@@ -95,7 +102,12 @@ def _rounded(number: Exact) -> float:
 
 def _fraction(text: str) -> float:
     number = float(text)
+    if math.isinf(number):
+        raise ValueError("no float")
     return number if orjson.dumps(number) == text.encode() else Exact(text)
+
+
+_READER: Final = msgspec.json.Decoder(float_hook=_fraction)
 
 
 def _whole(text: str) -> int | float:

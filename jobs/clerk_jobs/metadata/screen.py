@@ -20,7 +20,6 @@ from clerk_jobs.metadata.trees import (
     digest_of,
     merged,
     project,
-    same,
     size_of,
 )
 
@@ -117,17 +116,18 @@ class MetadataScreening:
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
         after = after_write(self._mode, current.fields, wanted)
+        sizes = {name: size_of(field) for name, field in after.items()}
         for name in wanted:
-            if (size := size_of(after[name])) > FIELD_BYTES:
-                said = f"{name} would take {size:,} bytes; Clerk takes {FIELD_BYTES:,}"
+            if sizes[name] > FIELD_BYTES:
+                said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
                 return _all(unit, State.FAILED, "metadata_too_large", said)
-        if self._skip and all(same(current.fields[name], after[name]) for name in wanted):
+        changes = _changes(current.fields, {name: after[name] for name in wanted})
+        if self._skip and not changes:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        changes = encode_changes(current.fields, {name: after[name] for name in wanted})
-        image = Image(current.subject, digest_of(touched(self._mode, current.fields, wanted)), changes)
+        digest = digest_of(touched(self._mode, current.fields, wanted))
         pending = _all(unit, State.PENDING, "", "", current.subject)
-        large = sum(size_of(field) for field in after.values()) > FIELD_BYTES
-        return Verdict(pending.outcomes, image, large)
+        large = sum(sizes.values()) > FIELD_BYTES
+        return Verdict(pending.outcomes, Image(current.subject, digest, orjson.dumps(changes)), large)
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
@@ -160,13 +160,15 @@ def _given(value: Any) -> list[Any]:
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
     """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
-    return orjson.dumps(
-        [
-            (name, list(change.path), _given(change.before), _given(change.after))
-            for name in after
-            for change in changes_between(before[name], after[name])
-        ]
-    )
+    return orjson.dumps(_changes(before, after))
+
+
+def _changes(before: Fields, after: Fields) -> list[tuple[str, tuple[str, ...], list[Any], list[Any]]]:
+    return [
+        (name, change.path, _given(change.before), _given(change.after))
+        for name in after
+        for change in changes_between(before[name], after[name])
+    ]
 
 
 def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
@@ -179,4 +181,4 @@ def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
 
 
 def _all(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None = None) -> Verdict:
-    return Verdict(tuple(Outcome(item.seq, state, code, message, resource_id=subject) for item in unit))
+    return Verdict(tuple([Outcome(item.seq, state, code, message, subject) for item in unit]))

@@ -43,6 +43,10 @@ FIELD_BYTES: Final = 8192
 """Most bytes of one kind of metadata as compact JSON. Source: Clerk's documentation, "User metadata": 8 KB."""
 
 
+_PLAIN: Final = (str, int, bool, type(None))
+"""Types of values that are the same only where both are of one type. Source: JSON, and Python's own comparison."""
+
+
 class Absent(Enum):
     """The type of `ABSENT`."""
 
@@ -150,6 +154,8 @@ def same(one: Any, other: Any) -> bool:
         >>> same({"a": 1, "b": [2]}, {"b": [2], "a": 1}), same(1, True), same(1, 1.0)
         (True, False, False)
     """
+    if isinstance(one, _PLAIN) and isinstance(other, _PLAIN):
+        return type(one) is type(other) and bool(one == other)
     return canonical(one) == canonical(other)
 
 
@@ -172,7 +178,7 @@ def changes_between(before: Tree, after: Tree, path: tuple[str, ...] = ()) -> It
     """
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
+        if isinstance(old, dict) and isinstance(new, dict):
             yield from changes_between(old, new, (*path, key))
         elif old is ABSENT or new is ABSENT or not same(old, new):
             yield Change((*path, key), old, new)

@@ -82,7 +82,7 @@ def find_people(frame: Frame, context: Context) -> Understanding | None:
     if not frame.actions and not frame.nouns and len(found) == 1 and frame.left_words():
         return None
     return Understood(
-        (replace(lookup(context.catalog, found), every=frame.every),), ("users, by what is known of them",)
+        (replace(lookup(context.catalog, found), every=frame.every),), ("users, found by what is known of them",)
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError
-from clerk_limits.ledger.leased import LeasedWindow
+from clerk_limits.ledger.leased import Stock
 from clerk_limits.ledger.terms import Ask, Moment, Return, Trade
 
 __all__ = ["LedgerDesk"]
@@ -54,15 +54,15 @@ class LedgerDesk:
         self._heard = heard
         self._failed = failed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{book.storage.path.stem}")
-        self._asking: list[LeasedWindow] = []
+        self._asking: list[Stock] = []
         self._returns: list[tuple[float, Return]] = []
-        self._stocked: set[LeasedWindow] = set()
+        self._stocked: set[Stock] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._trading: asyncio.Future[Trade] | None = None
         self._posted: set[asyncio.Future[None]] = set()
         self._closed = False
 
-    def ask(self, window: LeasedWindow) -> None:
+    def ask(self, window: Stock) -> None:
         """Trade for a window as soon as the thread is free; what others ask by then goes with it."""
         self._asking.append(window)
         self._plan(self._clock.now())
@@ -74,7 +74,7 @@ class LedgerDesk:
         if len(self._returns) == 1:
             self._plan(now_s + self._flush_s)
 
-    def stocked(self, window: LeasedWindow) -> None:
+    def stocked(self, window: Stock) -> None:
         """Look at the window again when its permits expire."""
         self._stocked.add(window)
 
@@ -112,7 +112,7 @@ class LedgerDesk:
         if under_way:
             await asyncio.wait(under_way)
         for window in self._stocked:
-            window.clear()
+            window.clear(self._clock.now())
         returns = self._taken_returns()
         try:
             # Whatever cannot be written any more ends by time, and the failure has been told before.
@@ -144,13 +144,13 @@ class LedgerDesk:
         if wishes or self._returns:
             self._trade([window for window, _ in wishes], [wish for _, wish in wishes])
 
-    def _trade(self, windows: list[LeasedWindow], wishes: list[Ask]) -> None:
+    def _trade(self, windows: list[Stock], wishes: list[Ask]) -> None:
         returns = self._taken_returns()
         asked_at_s = self.steady()
         self._trading = asyncio.ensure_future(self.run(lambda book, now: book.trade(now, returns, wishes)))
         self._trading.add_done_callback(lambda done: self._traded(done, windows, asked_at_s))
 
-    def _traded(self, done: "asyncio.Future[Trade]", windows: list[LeasedWindow], asked_at_s: float) -> None:
+    def _traded(self, done: "asyncio.Future[Trade]", windows: list[Stock], asked_at_s: float) -> None:
         self._trading = None
         if not self._note_failure(done):
             return

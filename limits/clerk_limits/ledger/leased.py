@@ -14,7 +14,7 @@ from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
 from clerk_limits.window import Slot
 
-__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow"]
+__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
 
 BLOCK = 10
 """Permits of a short window that are leased at once, at most."""
@@ -40,16 +40,36 @@ class Desk(Protocol):
         """The clock by which the ledger's file counts."""
         ...
 
-    def ask(self, window: "LeasedWindow") -> None:
-        """The window wants permits."""
+    def ask(self, window: "Stock") -> None:
+        """It wants permits."""
         ...
 
     def bring_back(self, returned: Return) -> None:
         """Permits have ended."""
         ...
 
-    def stocked(self, window: "LeasedWindow") -> None:
-        """The window has permits in hand: look at it again when they expire."""
+    def stocked(self, window: "Stock") -> None:
+        """It has permits in hand: look at it again when they expire."""
+        ...
+
+
+class Stock(Protocol):
+    """Permits in hand, for which a desk trades."""
+
+    def wish(self) -> Ask | None:
+        """What to ask of the ledger; None where nobody waits any more."""
+        ...
+
+    def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:
+        """The ledger's answer to the last wish."""
+        ...
+
+    def expires_at(self, now_s: float) -> float | None:
+        """When the oldest permits in hand expire; those that have go back. None where none is in hand."""
+        ...
+
+    def clear(self, now_s: float) -> None:
+        """Give back all that is in hand."""
         ...
 
 
@@ -229,8 +249,9 @@ class LeasedWindow:
         self._return_expired(now_s)
         return self._pool[0][2] if self._pool else None
 
-    def clear(self) -> None:
+    def clear(self, now_s: float) -> None:
         """Give back all that is in hand."""
+        del now_s
         for lease, amount, _, _ in self._pool:
             self._bring(int(lease), int(amount), None, 0.0)
         self._pool.clear()

@@ -14,9 +14,11 @@ from clerk_limits.aimd import Shrunk
 from clerk_limits.budget import WindowSpec
 from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Book
+from clerk_limits.ledger.claimed import Claim, ClaimedWindow, claims_of
 from clerk_limits.ledger.desk import LedgerDesk
 from clerk_limits.ledger.leased import BLOCK, DEADLINE_S, LEASE_S, LeasedWindow
 from clerk_limits.ledger.terms import Moment, Return, Trade
+from clerk_limits.window import Window
 
 __all__ = ["Charge", "Lender", "LenderOptions", "Listener"]
 
@@ -95,6 +97,7 @@ class Lender:
         self._options = options
         self._listener: Listener | None = None
         self._known: list[Trade] = []
+        self._claims: dict[str, Claim] = {}
 
         def desk(name: str, steady: Callable[[], float]) -> LedgerDesk:
             durable = name == QUOTAS
@@ -129,8 +132,17 @@ class Lender:
         self._listener = None
         await asyncio.shield(self._close())
 
-    def window(self, spec: WindowSpec) -> LeasedWindow:
+    def window(self, spec: WindowSpec) -> Window:
         """A window of the ledger; the `WindowFactory` of a gate."""
+        if spec.subject is None or spec.quota or not claims_of(spec.allowed):
+            return self.leased(spec)
+        claim = self._claims.get(spec.name)
+        if claim is None:
+            claim = self._claims[spec.name] = Claim(spec, self._windows, self._options.speed)
+        return ClaimedWindow(spec, claim, self.leased)
+
+    def leased(self, spec: WindowSpec) -> LeasedWindow:
+        """A window of which every permit is leased."""
         # As many as the whole share gives in a tenth of a second: more would wait in one hand while others go short.
         block = 1 if spec.quota or spec.subject is not None else max(1, min(BLOCK, spec.allowed // 100))
         return LeasedWindow(spec, block, self._quotas if spec.quota else self._windows, self._options.speed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from clerk_limits.aimd import WHOLE, Shrunk, factor_at
-from clerk_limits.ledger.terms import Answer, Ask, Moment
+from clerk_limits.ledger.terms import EVERY_SUBJECT, Answer, Ask, Moment
 
 __all__ = ["Asker", "Teller"]
 
@@ -78,6 +78,8 @@ class Teller:
 
     def answer(self, ask: Ask) -> Answer:
         """Lease what is free beside what earlier tickets need; else hold a ticket."""
+        if ask.prolongs and self._prolong(ask):
+            return Answer(ask.prolongs, ask.least, 0, 0.0, False)
         used, own, foreign = self._out(ask)
         line = self._lines.get(ask.scope) or self._join(ask)
         factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
@@ -111,14 +113,35 @@ class Teller:
         steady_s = until_steady - self._now.steady_s if boot == self._whose.boot else 0.0
         return max(steady_s, until_wall - self._now.wall_s if self._whose.durable else 0.0)
 
+    def _prolong(self, ask: Ask) -> bool:
+        """Let a lease count from now on; False where it is gone."""
+        until = (self._now.steady_s + ask.hold_s, self._now.wall_s + ask.hold_s, ask.hold_s)
+        prolonged = self._connection.execute(
+            "UPDATE lease SET until_steady = ?, until_wall = ?, hold_s = ? WHERE id = ? AND holder = ? AND open = 1",
+            (*until, ask.prolongs, self._whose.holder),
+        )
+        return prolonged.rowcount == 1
+
     def _out(self, ask: Ask) -> tuple[int, int, bool]:
-        """Permits that are out in all and in this process, and whether others hold unsettled ones."""
+        """Permits that are out in all and in this process, and whether others hold unsettled ones.
+
+        What is leased of every subject counts against each, and is leased beside what is out of any of them.
+        """
+        values = {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT}
         row = self._connection.execute(
             "SELECT coalesce(sum(amount), 0), coalesce(sum(amount * (holder = :me)), 0), "
-            "coalesce(max(open AND holder <> :me), 0) FROM lease WHERE scope = :scope AND subject = :subject",
-            {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject},
+            "coalesce(max(open AND holder <> :me), 0) FROM lease "
+            "WHERE scope = :scope AND subject IN (:subject, :every)",
+            values,
         ).fetchone()
-        return row[0], row[1], bool(row[2])
+        most = 0
+        if ask.subject == EVERY_SUBJECT:
+            most = self._connection.execute(
+                "SELECT coalesce(max(total), 0) FROM (SELECT sum(amount) AS total FROM lease "
+                "WHERE scope = :scope AND subject <> :every GROUP BY subject)",
+                values,
+            ).fetchone()[0]
+        return row[0] + most, row[1] + most, bool(row[2])
 
     def _join(self, ask: Ask) -> "_Line":
         """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""
@@ -157,9 +180,9 @@ class Teller:
         """Seconds until so many settled permits are free again; None where open ones decide."""
         missing = max(1, missing)
         rows = self._connection.execute(
-            "SELECT amount, until_steady, until_wall, boot FROM lease WHERE scope = ? AND subject = ? AND NOT open "
-            "ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
-            (ask.scope, ask.subject, self._whose.durable, missing),
+            "SELECT amount, until_steady, until_wall, boot FROM lease WHERE scope = ? AND subject IN (?, ?) "
+            "AND NOT open ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
+            (ask.scope, ask.subject, EVERY_SUBJECT, self._whose.durable, missing),
         )
         latest_s = 0.0
         for amount, until_steady, until_wall, boot in rows:

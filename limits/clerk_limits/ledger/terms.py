@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 from clerk_limits.aimd import Shrunk
 
-__all__ = ["Answer", "Ask", "Block", "Moment", "Return", "Trade"]
+__all__ = ["EVERY_SUBJECT", "Answer", "Ask", "Block", "Moment", "Return", "Trade"]
+
+EVERY_SUBJECT = "*"
+"""The subject of a lease that counts against each subject of its scope; no id is written so."""
 
 
 class Moment(NamedTuple):
@@ -23,6 +26,7 @@ class Ask(NamedTuple):
         allowed: Of this window, by the asking process's own share.
         hold_s: How long an unsettled permit counts: until its answer must have come, and a period beyond.
         period_s: The window's period.
+        prolongs: The lease whose life is to be longer; 0 for a new one. Where it is gone, a new one will do.
     """
 
     scope: str
@@ -33,6 +37,7 @@ class Ask(NamedTuple):
     allowed: int
     hold_s: float
     period_s: float
+    prolongs: int = 0
 
 
 class Return(NamedTuple):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -21,62 +19,30 @@ from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.observing import Observers
 from clerk_runner.cli.terminal import show_lines, show_summary
 from clerk_runner.cli.text import clock_time, count, duration, say
-from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import Exit, exit_of
 from clerk_runner.exporting.planning import ExportPlan, plan_export
 from clerk_runner.exporting.run import ExportRequest, ExportSummary, run_export
 from clerk_runner.exporting.summary import Increment, Proof
-from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.pinging import ping
 
-__all__ = ["ExportOptions", "plan_of_export", "work_on_export"]
+__all__ = ["plan_of_export", "work_on_export"]
 
 SHOWN_PRUNED = 3
 PRIVATE = re.compile(r"email|phone|name|query|wallet")
 """Filters whose values are about people, and so are not shown."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExportOptions:
-    """The options of ``run`` and ``resume`` that concern an export."""
-
-    overrides: tuple[tuple[str, str], ...]
-    allow_outside: bool
-    fresh: bool
-    force: bool
-    max_wait_s: float | None
-    max_time_s: float | None
-    metrics_file: Path | None
-    as_json: bool
-
-
-def work_on_export(
-    job: ExportJob, path: Path, folder: RunFolder | None, options: ExportOptions, observers: Observers
-) -> int:
+def work_on_export(request: ExportRequest, observers: Observers, *, metrics_file: Path | None, as_json: bool) -> int:
     """Run an export; it only reads, so nobody is asked. Returns the exit code."""
-    request = ExportRequest(
-        job=job,
-        job_path=path,
-        credentials=discover(os.environ, Path.cwd()),
-        state=StateFolder(state_home(os.environ)),
-        overrides=options.overrides,
-        allow_outside=options.allow_outside,
-        fresh=options.fresh,
-        force=options.force,
-        folder=folder,
-        max_wait_s=options.max_wait_s,
-        max_time_s=options.max_time_s,
-        log=observers.log,
-        telemetry=observers.telemetry,
-    )
+    job = request.job
     try:
         summary = observers.summary = asyncio.run(run_export(request, observers.view))
     except ClerkBatchError as error:
         _ping(job, exit_of(error))
         raise
     with unread():
-        _show(summary, as_json=options.as_json)
-    keep_metrics(options.metrics_file, summary)
+        _show(summary, as_json=as_json)
+    keep_metrics(metrics_file, summary)
     _ping(job, summary.exit)
     return summary.exit
 
@@ -87,17 +53,8 @@ def _ping(job: ExportJob, code: int) -> None:
         say(trouble, err=True)
 
 
-def plan_of_export(
-    job: ExportJob, path: Path, *, overrides: tuple[tuple[str, str], ...], offline: bool, as_json: bool
-) -> int:
+def plan_of_export(request: ExportRequest, *, offline: bool, as_json: bool) -> int:
     """Plan an export; returns the exit code."""
-    request = ExportRequest(
-        job=job,
-        job_path=path,
-        credentials=discover(os.environ, Path.cwd()),
-        state=StateFolder(state_home(os.environ)),
-        overrides=overrides,
-    )
     plan = asyncio.run(plan_export(request, offline=offline))
     if as_json:
         click.echo(orjson.dumps(plan.as_json()))
@@ -115,7 +72,7 @@ def _plan_lines(plan: ExportPlan) -> Iterator[str]:
     if job.where:
         yield f"  where      {', '.join(f'{name}={value}' for name, value in job.where if not PRIVATE.search(name))}"
     yield f"  host       {credentials.host}, API version {job.api_version}"
-    yield f"  key        {credentials.key.kind} key from {credentials.found_in}; reading needs no scope"
+    yield f"  key        {credentials.told}; reading needs no scope"
     columns = f", {count(len(form.columns), 'column')}" if form.columns else ""
     yield f"  output     {plan.target} ({form.format}{f' as {form.packing}' if form.packing else ''}{columns})"
     if plan.parents is not None:

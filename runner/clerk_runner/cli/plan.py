@@ -18,7 +18,7 @@ __all__ = ["plan"]
     epilog=examples("plan invites.yaml", "plan invites.yaml --offline --json", "plan invites.yaml --per-hour 50")
 )
 @click.argument("job", type=click.Path(path_type=Path), shell_complete=complete_jobs)
-@click.option("--offline", is_flag=True, help="Read nothing from Clerk: who is already invited is then unknown.")
+@click.option("--offline", is_flag=True, help="Read nothing from Clerk, not even who is already invited; needs no key.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the job file.")
 @click.option("--allow-outside", is_flag=True, help="Let the job file name paths outside its folder.")
 @limit_options

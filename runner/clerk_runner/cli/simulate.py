@@ -123,9 +123,10 @@ def simulate(as_json: bool, **options: Any) -> None:
             line = {"address": simulator.address, "key": simulator.key, "pid": os.getpid()}
             click.echo(orjson.dumps(line))
         else:
+            fast = f"export CLERK_BATCH_SPEED={settings.speed:g}\n" if settings.speed != 1 else ""
             click.echo(
                 f"A simulated Clerk instance listens at {simulator.address}; Ctrl-C ends it.\n\n"
-                f"export CLERK_API_URL={simulator.address}\nexport CLERK_SECRET_KEY={simulator.key}\n"
+                f"export CLERK_API_URL={simulator.address}\nexport CLERK_SECRET_KEY={simulator.key}\n{fast}"
             )
 
     try:

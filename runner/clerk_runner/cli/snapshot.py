@@ -12,6 +12,8 @@ __all__ = ["Rate", "end_text", "facts_of", "gauge_text", "plain_line"]
 
 RATE_S = 10.0
 """Seconds over which the rate of requests is told."""
+SLOWEST = 0.05
+"""Requests a second that are told at least: less is shown as 0.0, which looks as if none had been sent."""
 
 
 class Rate:
@@ -56,7 +58,7 @@ def facts_of(now: Progress, rate: float) -> list[str]:
     facts = [", ".join(now.parts)] if now.parts else []
     if now.ends_at is not None and now.done < now.total:
         facts.append(end_text(now.ends_at))
-    if now.requests:
+    if now.requests and rate >= SLOWEST:
         facts.append(f"{rate:.{1 if rate < 100 else 0}f} requests/s")
     return facts
 

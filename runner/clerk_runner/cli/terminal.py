@@ -31,6 +31,8 @@ IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
 NARROWEST = 40
+LABEL = re.compile(r"  [a-z]+ {2,}| {3,}[\d,]+ [a-z]+ +| {8,}")
+"""What stands before the text of a line: a word, how many items went how, or blanks below those."""
 SCREEN = 24
 """Lines that the smallest usual terminal has."""
 
@@ -127,9 +129,19 @@ def show_lines(lines: Iterable[str], *, err: bool = False) -> None:
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    labelled = re.match(r"  [a-z]+ {2,}", line)
-    below = " " * (labelled.end() if labelled else 4)
-    return textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False) or [""]
+    """A line and its continuations, below its text; a path stays whole, so that it can be copied."""
+    labelled = LABEL.match(line)
+    if labelled and " " not in line[labelled.end() :]:
+        return [line]
+    indent = labelled.end() if labelled else 4
+    below = " " * (indent if indent <= width // 3 else 4)
+    pieces = textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False)
+    return pieces or [""]
+
+
+def _height(line: str, width: int) -> int:
+    """How many lines of a terminal it takes; what is longer than one the terminal breaks itself."""
+    return sum(max(1, -(-len(piece) // width)) for piece in _wrapped(line, width))
 
 
 def preview_lines(preview: Preview) -> list[str]:
@@ -275,7 +287,7 @@ def summary_lines(
     below += [f"  next   clerk-batch {command}" for command in _next_commands(summary)]
     columns, rows = screen
     # One line for the prompt that comes after it.
-    room = rows - 1 - sum(len(_wrapped(line, columns)) for line in above + below)
+    room = rows - 1 - sum(_height(line, columns) for line in above + below)
     return above + _reasons(summary, outcomes, columns, room) + below
 
 
@@ -286,11 +298,11 @@ def _reasons(summary: Summary, outcomes: Outcomes, columns: int, room: int) -> l
         blocks.append([f"  {many:>7,} {word:<10} {code}{message and f': {message}'}"])
         if word in ("failed", "unresolved") and (remedy := remedy_of(code)):
             blocks[-1].append(f"          {'':<10} {remedy}")
-    sizes = [sum(len(_wrapped(line, columns)) for line in block) for block in blocks]
+    sizes = [sum(_height(line, columns) for line in block) for block in blocks]
     if sum(sizes) <= room:
         return [line for block in blocks for line in block]
     more = "  … and {}: clerk-batch runs show " + summary.run
-    room -= len(_wrapped(more.format(count(len(blocks), "more reason")), columns))
+    room -= _height(more.format(count(len(blocks), "more reason")), columns)
     shown = 1
     while sum(sizes[: shown + 1]) <= room:
         shown += 1

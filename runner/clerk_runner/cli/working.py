@@ -13,23 +13,24 @@ import click
 import msgspec
 import orjson
 
-from clerk_jobs.jobfile import ExportJob, load_job
-from clerk_runner.batch import RunRequest, run_job
+from clerk_jobs.jobfile import load_job
+from clerk_runner.batch import run_job
 from clerk_runner.cli.asking import ask_yes, interactive
 from clerk_runner.cli.ending import knowing, unread
-from clerk_runner.cli.export import ExportOptions, plan_of_export, work_on_export
+from clerk_runner.cli.export import plan_of_export, work_on_export
 from clerk_runner.cli.metrics import keep_metrics
 from clerk_runner.cli.observing import observing
 from clerk_runner.cli.terminal import TerminalView, preview_lines, show_lines, show_summary
 from clerk_runner.cli.text import say
-from clerk_runner.credentials import discover, state_home
 from clerk_runner.errors import UsageError
+from clerk_runner.exporting.request import ExportRequest
 from clerk_runner.folders import RunFolder, StateFolder
+from clerk_runner.home import state_home
 from clerk_runner.logs import LogFormat, LogLevel
 from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
-from clerk_runner.request import WritingJob
+from clerk_runner.requesting import Asked, request_of
 from clerk_runner.retrying import write_failed_rows
 from clerk_runner.safety import Consent
 from clerk_runner.undoing import write_undo
@@ -78,37 +79,23 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
     known = {"job": loaded.name, "kind": loaded.kind} | ({} if folder is None else {"run": folder.id})
     asks = interactive() and not options.yes
     with knowing(**known), observing(options.log_level, options.log_format, asks=asks) as observers:
-        if isinstance(loaded, ExportJob):
-            chosen = ExportOptions(
-                overrides=pairs,
-                allow_outside=allow_outside,
-                fresh=options.fresh,
-                force=options.force,
-                max_wait_s=options.max_wait,
-                max_time_s=options.max_time,
-                metrics_file=options.metrics_file,
-                as_json=options.as_json,
-            )
-            return work_on_export(loaded, job, folder, chosen, observers)
-        assert isinstance(loaded, WritingJob)
-        request = RunRequest(
-            job=loaded,
-            job_path=job,
-            credentials=discover(os.environ, Path.cwd()),
-            state=StateFolder(state_home(os.environ)),
+        asked = Asked(
             overrides=pairs,
             allow_outside=allow_outside,
             fresh=options.fresh,
             accept_changes=options.accept_changes,
             force=options.force,
-            folder=folder,
             unresolved=options.on_unresolved,
             max_wait_s=options.max_wait,
             max_time_s=options.max_time,
+            folder=folder,
             parent=parent,
             log=observers.log,
             telemetry=observers.telemetry,
         )
+        request = request_of(loaded, job, asked, os.environ)
+        if isinstance(request, ExportRequest):
+            return work_on_export(request, observers, metrics_file=options.metrics_file, as_json=options.as_json)
         summary = asyncio.run(run_job(request, consent_of(options), observers.view))
         observers.summary = summary
         finish(summary, as_json=options.as_json)
@@ -143,17 +130,10 @@ def show_plan(*, job: Path, overrides: tuple[str, ...], allow_outside: bool, off
     pairs = parse_overrides(overrides)
     loaded = load_job(job, pairs, allow_outside=allow_outside)
     with knowing(job=loaded.name, kind=loaded.kind):
-        if isinstance(loaded, ExportJob):
-            return plan_of_export(loaded, job, overrides=pairs, offline=offline, as_json=as_json)
-        assert isinstance(loaded, WritingJob)
-        request = RunRequest(
-            job=loaded,
-            job_path=job,
-            credentials=discover(os.environ, Path.cwd()),
-            state=StateFolder(state_home(os.environ)),
-            overrides=pairs,
-            allow_outside=allow_outside,
-        )
+        asked = Asked(overrides=pairs, allow_outside=allow_outside, offline=offline)
+        request = request_of(loaded, job, asked, os.environ)
+        if isinstance(request, ExportRequest):
+            return plan_of_export(request, offline=offline, as_json=as_json)
         plan = asyncio.run(plan_job(request, view(), offline=offline))
     if as_json:
         click.echo(orjson.dumps(plan.as_json()))

@@ -147,7 +147,7 @@ class WalkPhase:
             ends_at = None if left_s is None else clock.wall() + left_s
             detail = self._run.exchange.trouble
             if halt.interrupted:
-                detail = "stopping once the calls under way have ended; Ctrl-C again quits at once"
+                detail = "stopping; Ctrl-C again quits at once"
             tally = Tally(done=walk.rows)
             now = Progress(label, walk.rows, max(total, walk.rows), detail, (), tally, ends_at=ends_at)
             return meter.complete(now)

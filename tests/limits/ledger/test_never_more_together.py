@@ -24,8 +24,10 @@ from clerk_limits.clock import run_virtual
 from clerk_limits.gate import GateOptions
 from clerk_limits.ledger import Lender
 from clerk_limits.ledger.book import Book
+from clerk_limits.ledger.claimed import Claim
 from clerk_limits.ledger.leased import LeasedWindow, _Leased
-from clerk_limits.ledger.terms import Moment
+from clerk_limits.ledger.teller import Teller
+from clerk_limits.ledger.terms import EVERY_SUBJECT, Ask, Moment
 from clerk_limits.window import Slot
 from clerk_testing.machine import Machine
 from clerk_testing.virtual import Arrivals, CallEnd, CallScript, fullest_fixed_window, fullest_window
@@ -33,6 +35,8 @@ from clerk_testing.virtual import Arrivals, CallEnd, CallScript, fullest_fixed_w
 SMALL = GateOptions(share=0.05, quota_share=0.05)
 ALLOWED = {"instance": 5, "POST /invitations": 5, "POST /invitations/bulk": 1, "user": 1}
 PATCH_USER = ("PATCH", "/users/{user_id}/metadata")
+WIDE = GateOptions(share=0.4)
+"""Four permits for each user, so that two processes may have a claim on them."""
 OPERATIONS = [("GET", "/users"), ("POST", "/invitations"), ("POST", "/invitations/bulk"), PATCH_USER]
 PROCESSES = 3
 
@@ -52,11 +56,11 @@ class Story:
     lost_at_s: float | None = None
 
 
-def scripts() -> st.SearchStrategy[list[CallScript]]:
+def scripts(operations: list[tuple[str, str]] = OPERATIONS) -> st.SearchStrategy[list[CallScript]]:
     latency = st.one_of(st.just(0.0), st.floats(0.0, 3.0), st.floats(0.0, 60.0))
     one = st.builds(
         lambda operation, subject, rest: CallScript(operation[0], operation[1], subject, **rest),
-        st.sampled_from(OPERATIONS),
+        st.sampled_from(operations),
         st.sampled_from(["user_1", "user_2"]),
         st.fixed_dictionaries(
             {
@@ -71,10 +75,10 @@ def scripts() -> st.SearchStrategy[list[CallScript]]:
     return st.lists(one, max_size=14)
 
 
-def stories() -> st.SearchStrategy[Story]:
+def stories(operations: list[tuple[str, str]] = OPERATIONS) -> st.SearchStrategy[Story]:
     """Calls of every kind in three processes, of which some are killed in the middle."""
     deaths = st.lists(st.one_of(st.none(), st.none(), st.floats(0.0, 60.0)), min_size=PROCESSES, max_size=PROCESSES)
-    return st.builds(Story, st.lists(scripts(), min_size=PROCESSES, max_size=PROCESSES), deaths)
+    return st.builds(Story, st.lists(scripts(operations), min_size=PROCESSES, max_size=PROCESSES), deaths)
 
 
 Flaw = Callable[[Machine], AbstractContextManager[Any]]
@@ -86,13 +90,13 @@ def none_at_all(machine: Machine) -> Iterator[None]:
     yield
 
 
-def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = none_at_all) -> Arrivals:
+def told(story: Story, window: Any = LeasedWindow, flaw: Flaw = none_at_all, options: GateOptions = SMALL) -> Arrivals:
     """Play a story; what the server saw of all processes."""
 
     async def scenario(folder: Path) -> Arrivals:
         async with Machine(folder, window=window) as machine:
             with flaw(machine):
-                every = await machine.processes(PROCESSES, SMALL)
+                every = await machine.processes(PROCESSES, options)
                 if story.lost_at_s is not None:
                     machine.clock.call_at(story.lost_at_s, (folder / "windows.db").unlink)
                 return Arrivals.together(
@@ -126,6 +130,81 @@ def excess(arrivals: Arrivals) -> dict[str, int]:
 @given(stories())
 def test_no_window_is_ever_overrun_by_all_together(story: Story) -> None:
     assert excess(told(story)) == {}
+
+
+def most_to_a_user(arrivals: Arrivals) -> int:
+    """The fullest window of any user, of whom four are allowed."""
+    times = [arrivals.of("PATCH /users/{user_id}/metadata", subject=user) for user in arrivals.subjects()]
+    return max((fullest_window(one, 10.0) for one in times), default=0)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(stories([PATCH_USER] * 3 + [OPERATIONS[0]]))
+def test_claims_and_leases_together_never_overrun_a_subject(story: Story) -> None:
+    assert most_to_a_user(told(story, options=WIDE)) <= 4
+
+
+def patches(count: int, **how: Any) -> list[CallScript]:
+    return [CallScript(*PATCH_USER, "user_1", **how) for _ in range(count)]
+
+
+@contextmanager
+def uncounted(machine: Machine) -> Iterator[None]:
+    """A seeded defect: a lease of one subject does not see the claims on all."""
+    out = Teller._out
+
+    def own_alone(teller: Teller, ask: Ask) -> tuple[int, int, bool]:
+        if ask.subject == EVERY_SUBJECT:
+            return out(teller, ask)
+        query = "SELECT coalesce(sum(amount), 0) FROM lease WHERE scope = ? AND subject = ?"
+        used = teller._connection.execute(query, (ask.scope, ask.subject)).fetchone()[0]
+        return used, used, False
+
+    with patch.object(Teller, "_out", own_alone):
+        yield
+
+
+@contextmanager
+def claimed_beside_all(machine: Machine) -> Iterator[None]:
+    """A seeded defect: a claim does not see what is leased of single subjects."""
+    out = Teller._out
+
+    def claims_alone(teller: Teller, ask: Ask) -> tuple[int, int, bool]:
+        if ask.subject != EVERY_SUBJECT:
+            return out(teller, ask)
+        query = "SELECT coalesce(sum(amount), 0) FROM lease WHERE scope = ? AND subject = ?"
+        used = teller._connection.execute(query, (ask.scope, ask.subject)).fetchone()[0]
+        return used, 0, False
+
+    with patch.object(Teller, "_out", claims_alone):
+        yield
+
+
+@contextmanager
+def given_back_whole(machine: Machine) -> Iterator[None]:
+    """A seeded defect: a claim that goes back is free at once, although it was used a moment ago."""
+    bring_back = Claim._bring_back
+
+    def at_once(claim: Claim, now_s: float) -> None:
+        claim._held_until_s = now_s
+        bring_back(claim, now_s)
+
+    with patch.object(Claim, "_bring_back", at_once):
+        yield
+
+
+CLAIM_DEFECTS: dict[Flaw, Story] = {
+    uncounted: Story([patches(5)] * PROCESSES),
+    claimed_beside_all: Story([patches(4), patches(4, asks_at_s=1.0), []]),
+    given_back_whole: Story([patches(1), patches(8, asks_at_s=4.0), []]),
+}
+
+
+@pytest.mark.parametrize("defect", CLAIM_DEFECTS, ids=lambda defect: str(defect.__name__))
+def test_a_seeded_defect_of_claims_is_seen(defect: Flaw) -> None:
+    story = CLAIM_DEFECTS[defect]
+    assert most_to_a_user(told(story, options=WIDE)) == 4
+    assert most_to_a_user(told(story, flaw=defect, options=WIDE)) > 4
 
 
 def calls(count: int, **how: Any) -> list[CallScript]:

@@ -30,6 +30,7 @@ from clerk_testing.model import ModelClerk
 __all__ = ["START_S", "Ending", "InlineWriter", "Play", "ScriptedClient", "address"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 START_S = 1_800_000_000.0
 
@@ -75,7 +76,9 @@ class InlineWriter(SqliteWriter):
             _answer([order], [_Result(result)])
         return future
 
-    gather = run
+    def together(self, work: Callable[[sqlite3.Connection, Sequence[T]], Sequence[R]], piece: T) -> asyncio.Future[R]:
+        """See ``SqliteWriter.together``."""
+        return self.run(lambda db: work(db, [piece])[0])
 
     def close(self) -> None:
         """Close."""

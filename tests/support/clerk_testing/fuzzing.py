@@ -26,10 +26,10 @@ from clerk_jobs.rows import CsvSource, JsonlSource, open_rows
 from clerk_jobs.template import compile_text
 from clerk_limits.block import retry_after_s
 from clerk_runner.client import _reply
-from clerk_runner.exchange import fatal_error
 from clerk_runner.explore.answers import failure_lines, success_lines
 from clerk_runner.logs import redact
 from clerk_runner.plain import HIDDEN, plain
+from clerk_runner.refusals import fatal_error
 
 __all__ = ["FUZZED", "MOST_STEPS"]
 

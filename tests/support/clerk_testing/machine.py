@@ -43,8 +43,8 @@ class _Lender(Lender):
         await self._quotas.run(lambda book, _: book.storage.connection().execute("PRAGMA synchronous = OFF"))
         return self
 
-    def window(self, spec: WindowSpec) -> LeasedWindow:
-        window = super().window(spec)
+    def leased(self, spec: WindowSpec) -> LeasedWindow:
+        window = super().leased(spec)
         return self._kind(spec, window._block, window._desk, self._options.speed)
 
     def die(self) -> None:
