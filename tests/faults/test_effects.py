@@ -7,6 +7,7 @@ import gzip
 import json
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -89,7 +90,8 @@ def test_rows_15_to_33_what_may_have_happened_is_looked_for_and_only_then_sent_a
         first, second = (
             n for n, one in enumerate(clerk.arrived) if one.target == SEND and address.encode() in one.body
         )
-        looks = [one for one in clerk.arrived[first:second] if one.target == LOOK]
+        between = clerk.arrived[first:second]
+        looks = [one for one in between if one.target == LOOK and address in unquote(one.line)]
         assert len(looks) >= 2, address
 
 

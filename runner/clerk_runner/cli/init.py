@@ -51,8 +51,8 @@ class _Kind(click.ParamType[str]):
 def init(kind: str, folder: Path) -> None:
     """Write a commented job file of KIND and a sample input into FOLDER, the current one by default.
 
-    KIND is invite, metadata, export, create-users or operation. The JSON Schema of job files is written beside them,
-    for editors. Existing files are never replaced.
+    KIND is invite, metadata, export, create-users, operation or steps. The JSON Schema of job files is written beside
+    them, for editors. Existing files are never replaced.
     """
     from clerk_runner.errors import UsageError  # noqa: PLC0415  heavy
 
