@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal, TypeVar
 
 from clerk_jobs.call import Call, Draft, Item, Reply, Safety, State
@@ -107,6 +108,7 @@ class ScriptedClient:
     retry_after: str | None = "30"
     held: int = 0
     api_version: str = "2026-05-12"
+    credentials: Any = field(default_factory=lambda: SimpleNamespace(host="scripted"))
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reached(self, count: int) -> None:
