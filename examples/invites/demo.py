@@ -166,9 +166,9 @@ class Demo:
     def _plan(self) -> None:
         self._teller.chapter(
             "1. The plan",
-            """A plan sends no invitation. It checks every row of the CSV, asks who is a user or invited already, and
+            """A plan sends no invitation. It checks every row of the CSV, asks who is already a user or invited, and
             plays the run through the limits: calls, waits, the end. Some rows of this file are wrong on purpose:
-            they are named by line, and would not stop the others. (Exit code 1 says that there are such rows.)""",
+            they are named by line, and do not stop the others. (Exit code 1 means that there are such rows.)""",
         )
         self._expect(self._finish("plan", JOB), 1)
 
@@ -192,10 +192,10 @@ class Demo:
     def _run_again(self) -> None:
         self._teller.chapter(
             "3. The same command again",
-            """It goes on with the unfinished run. Calls whose answer was lost, by the kill or by the network, are in
+            """It continues the unfinished run. Calls whose answer was lost, by the kill or by the network, are in
             doubt: were these people invited or not? Asking at once would prove nothing, because a request may still
             be under way. So they wait (two minutes, here two seconds), then Clerk's list of invitations is read, and
-            only who is not on it is invited. Further on the hour's quota is used up, and the run says
+            only those who are not on it are invited again. Later the hour's quota is used up, and the run says
             until when it waits for the next permit. An hour lasts a minute here.""",
         )
         self._expect(self._finish("run", JOB, "--yes"), 1)
@@ -203,8 +203,8 @@ class Demo:
     def _failed_rows(self) -> None:
         self._teller.chapter(
             "4. The rows that failed",
-            """They keep their own columns, with the reason beside them. Mended, the file can be the next run's source:
-            the columns that begin with _ are ignored on the way in.""",
+            """They keep their own columns, with the reason beside them. Once they are fixed, the file can be the next
+            run's source: the columns that begin with _ are ignored on input.""",
         )
         self._expect(self._finish("runs", "failed", "last"), 0)
 
@@ -270,7 +270,7 @@ def main() -> int:
         teller.show_cursor()
         sys.stderr.write("demo: interrupted; what it started was ended\n")
         return 130
-    teller.line(f"\nDone in {time.monotonic() - began:.0f} s. README.md tells how to do this with your own instance.")
+    teller.line(f"\nDone in {time.monotonic() - began:.0f} s. README.md says how to do this with your own instance.")
     return 0
 
 

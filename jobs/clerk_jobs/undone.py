@@ -15,7 +15,7 @@ from clerk_jobs.metadata.drafts import DIGEST_BYTES, KEY_BYTES
 
 __all__ = ["UndoneRows"]
 
-NOT_OURS: Final = "this is no line that an undo wrote"
+NOT_OURS: Final = "this line was not written by an undo"
 
 
 class UndoneRows(ABC):

@@ -72,7 +72,7 @@ class Clock(Protocol):
 
 
 class LoopClock:
-    """Real time, as the running event loop measures it.
+    """Real time, by the clock that every loop of asyncio's measures by.
 
     Example:
         >>> async def later() -> bool:
@@ -85,8 +85,8 @@ class LoopClock:
     """
 
     def now(self) -> float:
-        """Seconds on the running loop's monotonic clock."""
-        return asyncio.get_running_loop().time()
+        """Seconds on the monotonic clock; asked some twenty times for each request, so by the shortest way."""
+        return time.monotonic()
 
     def wall(self) -> float:
         """Seconds since 1970-01-01 UTC, as the machine believes."""
@@ -121,6 +121,10 @@ class VirtualClock(LoopClock):
 
     def __init__(self, start_wall_s: float) -> None:
         self._start_wall_s = start_wall_s
+
+    def now(self) -> float:
+        """Seconds on the running loop's clock."""
+        return asyncio.get_running_loop().time()
 
     def wall(self) -> float:
         """Seconds since 1970-01-01 UTC in the virtual calendar."""

@@ -75,7 +75,7 @@ class Turnstile:
             if scope.parked:
                 self._wake(scope)
                 look = True
-            elif scope.general and (freed or scope.wake_at_s == math.inf):
+            elif scope.general and (freed or (scope.wake_at_s == math.inf and not scope.window.tells)):
                 look = True
         if look and self._line:
             self._sweep()

@@ -86,6 +86,11 @@ class Window(Protocol):
     """
 
     @property
+    def tells(self) -> bool:
+        """Whether who watches is told of all that could let a waiter through, save what is given back here."""
+        ...
+
+    @property
     def allowed(self) -> int:
         """Permits that may be out at any time."""
         ...
@@ -189,6 +194,11 @@ class SlidingWindow:
         self._held = 0
         self._returns: list[tuple[float, int]] = []
         """Heap of (when free again, amount) for every slot that has ended and is still held."""
+
+    @property
+    def tells(self) -> bool:
+        """Nothing comes from outside, so nothing is told."""
+        return False
 
     @property
     def allowed(self) -> int:

@@ -118,7 +118,13 @@ def _state(environ: Mapping[str, str]) -> tuple[StateFolder | None, Check]:
     except ClerkBatchError as error:
         return None, _bad("state folder", error)
     except OSError as error:
-        return None, Check("state folder", "bad", f"{root} cannot be used: {error.strerror}", "mend it", Exit.USAGE)
+        return None, Check(
+            "state folder",
+            "bad",
+            f"{root} cannot be used: {error.strerror}",
+            "set CLERK_BATCH_HOME to a folder that you can write to",
+            Exit.USAGE,
+        )
     told = f"{root}, {runs:,} run{'' if runs == 1 else 's'}, {free / 1e9:.1f} GB free"
     if free < LEAST_ROOM_BYTES:
         return folder, Check(

@@ -74,9 +74,9 @@ class Feed:
 
     async def fill(self) -> None:
         """Read ahead where less than half is held; the lanes take turns, so that no item is read twice."""
+        if self._held >= AHEAD // 2 or self._unread == 0:
+            return
         async with self._filling:
-            if self._held >= AHEAD // 2 or self._unread == 0:
-                return
             while self._unread and self._held < AHEAD // 2:
                 items = await self._journal.pending(self._last_seq, AHEAD - self._held)
                 assert items, "the journal has fewer pending items than were counted"

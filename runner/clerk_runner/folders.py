@@ -285,7 +285,7 @@ def make_private(folder: Path) -> None:
     """Make a folder of the state where there is none, for this user alone; a link in its place is not followed.
 
     Raises:
-        UsageError: it is no folder of this user's, or others may write into it.
+        UsageError: it is not a folder of this user's, or others may write into it.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     _check_private(folder)
@@ -311,7 +311,7 @@ def _check_private(folder: Path) -> None:
     if stat.S_ISLNK(status.st_mode):
         problem, hint = "is a symbolic link", f"set CLERK_BATCH_HOME to the folder itself: {folder.resolve()}"
     elif not stat.S_ISDIR(status.st_mode):
-        problem, hint = "is no folder", elsewhere
+        problem, hint = "is not a folder", elsewhere
     elif status.st_uid != os.geteuid():
         problem, hint = "belongs to another user", elsewhere
     elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):

@@ -110,6 +110,8 @@ class UnitFeed:
 
     async def fill(self) -> None:
         """Read ahead where less than half is held; the workers take turns, so that nothing is read twice."""
+        if not self._unread or len(self._units) >= AHEAD // 2:
+            return
         span = self._journal.span
         async with self._filling:
             while self._unread and len(self._units) < AHEAD // 2:

@@ -139,7 +139,7 @@ class MappingKeeper:
             return StoppedError(
                 f"the mapping {self._path} cannot be written: {(error.strerror or 'a system error').lower()}",
                 code="disk",
-                hint="free some disk space, then resume the run: the file is made anew, nobody is created twice",
+                hint="free some disk space, then resume the run: the file is made again, and nobody is created twice",
             )
         finally:
             self._rows.close()

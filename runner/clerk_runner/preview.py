@@ -31,7 +31,7 @@ SHOWN_PROBLEMS = 10
 LATER = "what Clerk has for this step is read when its turn comes: less may be sent"
 UNLISTED = "Clerk was not asked for the list: how many rows there are is not known yet"
 UNLISTED_YET = "the list is read when this step begins: how many rows it has is not known yet"
-WITHOUT = "neither time nor calls count what is not known yet: {}"
+WITHOUT = "time and calls leave out steps whose rows are not known yet: {}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,7 +105,7 @@ def open_writer(path: Path, *, durable: bool) -> SqliteWriter:
 
     Raises:
         StoppedError: the file is damaged.
-        UsageError: a newer version of this program wrote it.
+        UsageError: a newer or an older version of this program wrote it.
     """
     fresh = is_blank(path)
     if not fresh:
@@ -194,35 +194,46 @@ def open_reader(path: Path, *, shared: bool = False) -> sqlite3.Connection:
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             application = connection.execute("PRAGMA application_id").fetchone()[0]
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeDecodeError):
             connection.close()
             raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise damaged(path) from error
     if application == APPLICATION_ID and WITHOUT_NAMES <= version <= JOURNAL_VERSION:
         return connection
     connection.close()
-    if application == APPLICATION_ID and version > JOURNAL_VERSION:
-        raise UsageError(
+    if application == APPLICATION_ID and version > 0:
+        raise _other_version(path, version)
+    raise damaged(path)
+
+
+def _other_version(path: Path, version: int) -> UsageError:
+    """The error of a journal that is whole, and of a form that this version does not read."""
+    if version > JOURNAL_VERSION:
+        return UsageError(
             f"the journal {path} was written by a newer clerk-batch ({version}, this one reads {JOURNAL_VERSION})",
             code="journal_newer",
             hint="use the newer clerk-batch for this run",
         )
-    raise damaged(path)
+    return UsageError(
+        f"the journal {path} was written by an older clerk-batch ({version}, this one reads {WITHOUT_NAMES} and up)",
+        code="journal_older",
+        hint="end this run with the older clerk-batch; with its folder moved away, what it sent is forgotten",
+    )
 
 
 def _check_whole(path: Path) -> None:
-    """Read the file as a whole before it decides who is sent to; costs three seconds for a million rows.
+    """Read the file as a whole before it decides who is sent to; costs a second or two for a million rows.
 
     Not ``quick_check``, which leaves the indexes out: that they agree with the rows is what shows that a row which
-    says "pending" has always said so.
+    says "pending" has always said so. That a state is one that there is, the table's own CHECK says: of all bits of a
+    journal that were flipped one by one it missed none.
     """
     connection = open_reader(path)
     try:
         sound = connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok"
-        # Beside the check of its own table: which of both sees a flip depends on where it is.
-        sound = sound and connection.execute("SELECT 1 FROM item WHERE state NOT BETWEEN 0 AND 6").fetchone() is None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # SQLite names what is wrong with the bytes that it found, which need be no text any more.
         raise damaged(path) from error
     finally:
         connection.close()

@@ -426,14 +426,15 @@ def test_a_journal_that_lost_its_side_file_still_knows_what_was_to_be_sent(tmp_p
     assert on(copy, lambda journal: journal.counts()).total() == 1
 
 
-def test_a_newer_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "code"), [(JOURNAL_VERSION + 1, "journal_newer"), (1, "journal_older")])
+def test_a_newer_version_is_refused(tmp_path: Path, version: int, code: str) -> None:
     path = tmp_path / "run.db"
     filled(path, 1)
     with closing(sqlite3.connect(path)) as db:
-        db.execute(f"PRAGMA user_version={JOURNAL_VERSION + 1}")
+        db.execute(f"PRAGMA user_version={version}")
     error = refused(path)
     assert error.exit is Exit.USAGE
-    assert error.code == "journal_newer"
+    assert error.code == code
 
 
 def test_a_planted_link_is_not_read(tmp_path: Path) -> None:

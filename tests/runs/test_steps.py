@@ -284,7 +284,7 @@ def test_later_steps_list_what_earlier_ones_made_and_save_it_first(start: Any) -
     workplace, clerk = start("--users=5", key="sk_test_steps")
     import_users(workplace, 4)
     planned = workplace.run("plan", "job.yaml").out
-    assert "neither time nor calls count what is not known yet: metadata, bans" in planned
+    assert "time and calls leave out steps whose rows are not known yet: metadata, bans" in planned
     assert planned.count("the list is read when this step begins") == 2
     ended = call(workplace, "run", "job.yaml")
     assert ended.code == 0, ended.out + ended.err

@@ -75,5 +75,5 @@ def _settled(item: Item, there: Mapping[str, Any] | None, since_ms: int) -> Outc
         return Outcome(item.seq, State.UNRESOLVED, "unresolved", ASK)
     if there is None or not isinstance(created_ms, int) or created_ms < since_ms - CLOCK_MS:
         return Outcome(item.seq, State.PENDING)
-    said = "the answer was lost, and Clerk had made the organization"
+    said = "the answer was lost, but Clerk had created the organization"
     return Outcome(item.seq, State.DONE, "reconciled", said, resource_id=str(there["id"]))

@@ -170,6 +170,11 @@ class ClaimedWindow:
         self._refilled: Callable[[], None] = lambda: None
 
     @property
+    def tells(self) -> bool:
+        """Permits come with an answer of the ledger's, which is told."""
+        return True
+
+    @property
     def allowed(self) -> int:
         """Permits of our share."""
         return self._spec.allowed

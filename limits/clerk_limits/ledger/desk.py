@@ -21,7 +21,7 @@ __all__ = ["LedgerDesk"]
 
 T = TypeVar("T")
 
-FLUSH_S = 0.1
+FLUSH_S = 0.2
 """Settled permits are in the ledger after so many seconds at the latest, before `speed`."""
 
 

@@ -126,6 +126,11 @@ class LeasedWindow:
         return self._spec
 
     @property
+    def tells(self) -> bool:
+        """Permits come with an answer of the ledger's, which is told."""
+        return True
+
+    @property
     def allowed(self) -> int:
         """Permits of our share."""
         return self._spec.allowed

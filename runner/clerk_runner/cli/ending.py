@@ -136,7 +136,7 @@ def _own_fault(error: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
     kept = _keep_trace(error)
-    hint = f"please report it with {kept}" if kept else "please report it"
+    hint = f"report it, with {kept}" if kept else "report it"
     return _fault("fault", f"a bug in clerk-batch: {type(error).__name__}{where}", hint)
 
 

@@ -22,17 +22,22 @@ def shared_options(command: Any) -> Any:
         click.option("--confirm-count", type=int, metavar="N", help="Confirm how many rows the whole run deletes."),
         click.option("--accept-changes", is_flag=True, help="Continue although the job file or the input changed."),
         click.option(
-            "--max-wait", type=DURATION, metavar="TIME", help="Leave when the next call must wait longer than this."
+            "--max-wait",
+            type=DURATION,
+            metavar="TIME",
+            help="Leave when the next call must wait longer than this: 60s.",
         ),
         click.option(
-            "--max-time", type=DURATION, metavar="TIME", help="Leave after this long; the run can be resumed."
+            "--max-time", type=DURATION, metavar="TIME", help="Leave after this long, 10m; the run can be resumed."
         ),
         click.option(
             "--on-unresolved",
             type=click.Choice(["retry", "skip"]),
             help="What to do with rows that may or may not have been sent.",
         ),
-        click.option("--force", is_flag=True, help="Replace an output file that no run of this job wrote."),
+        click.option(
+            "--force", is_flag=True, help="Replace files that no run of this job wrote; in an undo, newer values."
+        ),
         click.option(
             "--metrics-file",
             type=click.Path(path_type=Path),

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING, Any
 import click
 import orjson
 
+from clerk_runner.cli.text import examples
+
 if TYPE_CHECKING:
     from clerk_runner.simulator import Simulator
 
 _KEY = "sk_test_simulator"
 
 
-@click.command("simulate", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(
+    "simulate",
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog=examples(
+        "simulate",
+        "simulate --speed 60 --users 300 --latency 0.1-0.8s",
+        "simulate --fail 'POST /invitations:drop-after-effect:2%'",
+    ),
+)
 @click.option("--port", default=0, help="TCP port on 127.0.0.1; 0 takes a free one.")
 @click.option(
     "--key",

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Literal, TypeVar
 
 from clerk_jobs.call import Call, Draft, Item, Reply, Safety, State
@@ -21,6 +20,7 @@ from clerk_limits.clock import VirtualClock, run_virtual
 from clerk_limits.documented import InstanceKind
 from clerk_limits.gate import Gate, GateOptions
 from clerk_runner.client import Answered, Attempt, Lost, NotSent
+from clerk_runner.credentials import Credentials, SecretKey
 from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.exchange import Exchange
 from clerk_runner.journal import Journal, OpenItem, SourceRow
@@ -86,6 +86,9 @@ class InlineWriter(SqliteWriter):
         self._connection.close()
 
 
+CREDENTIALS = Credentials(SecretKey("sk_test_engine"), "http://127.0.0.1:9", frozenset(), "the test")
+
+
 @dataclass
 class ScriptedClient:
     """A client whose Clerk is a model, and whose network does what the script says.
@@ -108,7 +111,7 @@ class ScriptedClient:
     retry_after: str | None = "30"
     held: int = 0
     api_version: str = "2026-05-12"
-    credentials: Any = field(default_factory=lambda: SimpleNamespace(host="scripted"))
+    credentials: Credentials = CREDENTIALS
     _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def reached(self, count: int) -> None:

@@ -18,7 +18,7 @@ from clerk_runner.cli.api.options import CallOptions, call_options, gather
 from clerk_runner.cli.api.output import write_json
 from clerk_runner.cli.api.session import CallSession, refusal
 from clerk_runner.cli.api.state import ApiState
-from clerk_runner.cli.text import plain
+from clerk_runner.cli.text import examples, plain
 from clerk_runner.errors import Exit, UsageError
 from clerk_runner.explore.code import as_command
 from clerk_runner.explore.search import nearby
@@ -31,7 +31,10 @@ _HOW = re.compile(r"\s*how (?:to|(?:do|can|could|would|should|may|must) (?:i|we|
 _CARRIED = re.compile(r"\{(\d+)\.id\}")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog=examples("api ask get user john_doe", "api ask users created in the last 7 days --explain"),
+)
 @click.argument("words", nargs=-1, required=True)
 @click.option("--explain", is_flag=True, help="Show what is understood, send nothing.")
 @call_options

@@ -18,7 +18,7 @@ from clerk_runner.cli.api.output import write_sections
 from clerk_runner.cli.api.picker import ask_value, pick
 from clerk_runner.cli.api.session import CallSession
 from clerk_runner.cli.api.state import ApiState
-from clerk_runner.cli.text import plain
+from clerk_runner.cli.text import examples, plain
 from clerk_runner.errors import Exit, RunnerError, UsageError
 from clerk_runner.explore.shape import bounds_text, type_text
 from clerk_runner.explore.sheet import sheet
@@ -28,7 +28,10 @@ __all__ = ["browse"]
 _Step = Literal["call", "dry-run", "back"]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog=examples("api browse", "api browse --dry-run"),
+)
 @call_options
 @click.pass_obj
 def browse(state: ApiState, options: CallOptions) -> int:

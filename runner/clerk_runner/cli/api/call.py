@@ -11,12 +11,20 @@ from clerk_runner.cli.api.options import CallOptions, call_options, gather
 from clerk_runner.cli.api.session import CallSession
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.completing import complete_operations
+from clerk_runner.cli.text import examples
 from clerk_runner.explore.target import read_target
 
 __all__ = ["call"]
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog=examples(
+        "api call GET /users --limit 5",
+        "api call CreateInvitation --field email_address=ada@example.com --dry-run",
+        "api call DELETE /users/user_2abc --confirm user_2abc",
+    ),
+)
 @click.argument("words", nargs=-1, required=True, metavar="METHOD PATH | OPERATION", shell_complete=complete_operations)
 @call_options
 @click.pass_obj

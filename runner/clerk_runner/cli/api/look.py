@@ -13,6 +13,7 @@ from clerk_runner.cli.api import prompt
 from clerk_runner.cli.api.output import write_json, write_sections, write_table
 from clerk_runner.cli.api.state import ApiState
 from clerk_runner.cli.completing import complete_operations, complete_tags
+from clerk_runner.cli.text import examples
 from clerk_runner.errors import UsageError
 from clerk_runner.explore.search import find_operation, nearby, search
 from clerk_runner.explore.section import Section
@@ -23,7 +24,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(context_settings=SETTINGS, epilog=examples("api tags"))
 @as_json
 @click.pass_obj
 def tags(state: ApiState, *, as_json: bool) -> None:
@@ -43,7 +44,11 @@ def tags(state: ApiState, *, as_json: bool) -> None:
         _write_list(_found(state.catalog, name), full=False)
 
 
-@click.command("list", context_settings=SETTINGS)
+@click.command(
+    "list",
+    context_settings=SETTINGS,
+    epilog=examples("api list invitations", "api list Users --full", "api list /organizations"),
+)
 @click.argument("words", nargs=-1, shell_complete=complete_tags)
 @click.option("--full", is_flag=True, help="Add parameters and body fields.")
 @as_json
@@ -63,7 +68,10 @@ def list_operations(state: ApiState, words: Sequence[str], *, full: bool, as_jso
     _write_list(operations, full=full)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(
+    context_settings=SETTINGS,
+    epilog=examples("api show UpdateUser", "api show POST /invitations", "api show /users/user_2abc"),
+)
 @click.argument("name", nargs=-1, required=True, shell_complete=complete_operations)
 @as_json
 @click.pass_obj
@@ -87,7 +95,10 @@ def show(state: ApiState, name: Sequence[str], *, as_json: bool) -> None:
         write_sections(sheet(operation, version, prose.get(operation.operation_id)))
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(
+    context_settings=SETTINGS,
+    epilog=examples("api diff 2025-11-10 2026-05-12", "api diff UpdateUser 2025-11-10 2026-05-12"),
+)
 @click.argument("words", nargs=-1, required=True, shell_complete=complete_operations)
 @as_json
 @click.pass_obj

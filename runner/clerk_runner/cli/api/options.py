@@ -158,7 +158,7 @@ def _body(options: CallOptions) -> Json:
     except RecursionError as error:
         raise _malformed("the body is nested too deeply", "no operation takes more than a few levels") from error
     except ValueError as error:
-        raise _malformed(f"the body is not JSON: {error}", "mend it") from error
+        raise _malformed(f"the body is not JSON: {error}", "correct the body") from error
     return value
 
 

@@ -9,6 +9,7 @@ import click
 
 from clerk_runner.cli.api.output import write_json, write_table
 from clerk_runner.cli.api.state import ApiState
+from clerk_runner.cli.text import examples
 
 __all__ = ["update", "versions"]
 
@@ -16,7 +17,7 @@ SETTINGS = {"help_option_names": ["-h", "--help"]}
 SOURCE_VARIABLE = "CLERK_BATCH_SPEC_SOURCE"
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(context_settings=SETTINGS, epilog=examples("api versions"))
 @click.option("--json", "as_json", is_flag=True, help="One JSON value on stdout.")
 @click.pass_obj
 def versions(state: ApiState, *, as_json: bool) -> None:
@@ -42,7 +43,9 @@ def versions(state: ApiState, *, as_json: bool) -> None:
         click.echo(state.library.warning, err=True)
 
 
-@click.command(context_settings=SETTINGS)
+@click.command(
+    context_settings=SETTINGS, epilog=examples("api update", "api update --source https://documents.example.com/clerk")
+)
 @click.option(
     "--source",
     metavar="ADDRESS",
