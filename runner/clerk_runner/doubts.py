@@ -38,6 +38,8 @@ class Doubts:
         self._log = means.log
         self._course = course
         self._monotonic_due: dict[int, float] = {}
+        self._seen: dict[int, float] = {}
+        """When an attempt was first seen in doubt, by our own clock."""
 
     def begin(self, attempt: int) -> None:
         """An attempt of this process ended in doubt just now."""
@@ -94,9 +96,13 @@ class Doubts:
         speed = self._options.speed
         base_ms = doubt.ended_ms if doubt.ended_ms is not None else doubt.intent_ms + INTENT_LIFE_S * 1000 / speed
         quarantine_s = self._options.quarantine_s / speed
-        # A wall clock set back must not make anybody wait longer than the quarantine itself.
-        wall_left = min(base_ms / 1000 + quarantine_s - self._clock.wall(), quarantine_s)
-        return max(wall_left, self._monotonic_due.get(doubt.attempt, 0.0) - self._clock.now())
+        now = self._clock.now()
+        # A wall clock set back must not make anybody wait longer than the quarantine itself: whatever this process
+        # has known for so long by its own clock is over.
+        own_left = self._seen.setdefault(doubt.attempt, now) + quarantine_s - now
+        left = min(base_ms / 1000 + quarantine_s - self._clock.wall(), own_left)
+        due = self._monotonic_due.get(doubt.attempt)
+        return left if due is None else max(left, due - now)
 
     async def _reconcile(self, together: Sequence[Doubt]) -> None:
         opened = [item for doubt in together for item in doubt.items]
@@ -123,6 +129,7 @@ class Doubts:
         await self._journal.settle(outcomes)
         for doubt in together:
             self._monotonic_due.pop(doubt.attempt, None)
+            self._seen.pop(doubt.attempt, None)
         self._course.doubts_in_row.clear()
         self._log.info("reconciled", items=len(outcomes), found=sum(one.state == State.DONE for one in outcomes))
         by_seq = {outcome.seq: outcome for outcome in outcomes}

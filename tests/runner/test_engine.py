@@ -121,6 +121,17 @@ def test_a_process_that_stood_still_sends_nothing_under_an_intent_of_long_ago(tm
     everybody_once(play)
 
 
+def test_a_clock_that_was_set_back_makes_nobody_wait_longer_than_the_quarantine(tmp_path: Path) -> None:
+    play = Play(tmp_path, [""], endings=["lost"], options={"max_time_s": 10.0})
+    play.run()
+    assert play.states == {State.DOUBT: 1}
+    play.start_s, play.options, play.endings = play.start_s - 3_600, {}, []
+    play.run()
+    assert play.states == {State.DONE: 1}
+    reads = [moment for moment, call in play.client.seen if call.method == "GET"]
+    assert 110 < reads[0] < 130
+
+
 def test_three_doubts_in_a_row_stop_a_lane_until_one_is_settled(tmp_path: Path) -> None:
     play = Play(tmp_path, [""] * 10, job="lanes: single\n", endings=["lost"] * 5)
     play.run()

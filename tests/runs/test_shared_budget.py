@@ -70,7 +70,9 @@ def requests(clerk: SimulatedClerk, operation: str) -> int:
 
 
 def test_jobs_and_single_calls_together_keep_within_the_share(start: Any) -> None:
-    workplace, clerk = start("--users=1500", "--user-quota=2000", key="sk_test_shared", CLERK_BATCH_SPEED="5")
+    workplace, clerk = start(
+        "--users=1500", "--user-quota=2000", "--speed=5", key="sk_test_shared", CLERK_BATCH_SPEED="5"
+    )
     for name in ("one", "two"):
         workplace.write(f"{name}.yaml", EXPORT.format(name=name))
     with started(workplace, "run one.yaml --json", "run two.yaml --json") as jobs:
