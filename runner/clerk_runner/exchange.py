@@ -85,7 +85,7 @@ class Exchange:
         patience_s: float = UNREACHABLE_S,
     ) -> None:
         """Start with nothing sent."""
-        self._reach = Reach(client.credentials.host, clock, patience_s=patience_s, speed=speed)
+        self._reach = Reach(client, clock, patience_s=patience_s, speed=speed)
         self.client = client
         self.gate = gate
         self.clock = clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clerk_limits.clock import Clock
+from clerk_runner.client import Client
 from clerk_runner.errors import AccessError, RunnerError, StoppedError
 
 __all__ = ["UNREACHABLE_S", "Reach", "duration_words"]
@@ -14,7 +15,7 @@ class Reach:
     """How one host answers.
 
     Args:
-        host: for messages.
+        client: of that host, for messages.
         patience_s: how long it may be out of reach before nothing more is sent, before ``speed``.
 
     Attributes:
@@ -22,12 +23,12 @@ class Reach:
         trouble: what keeps it from answering now, for the progress line; empty while all is well.
     """
 
-    def __init__(self, host: str, clock: Clock, *, patience_s: float, speed: float) -> None:
+    def __init__(self, client: Client, clock: Clock, *, patience_s: float, speed: float) -> None:
         """Start with no trouble."""
         self.stop: RunnerError | None = None
         self.trouble = ""
         self.patience_s = patience_s
-        self._host = host
+        self._client = client
         self._clock = clock
         self._speed = speed
         self._down_since: float | None = None
@@ -48,13 +49,13 @@ class Reach:
             self._down_since = now
         if fatal:
             self.stop = AccessError(
-                f"nothing can be sent to {self._host}: {reason}",
+                f"nothing can be sent to {self._client.credentials.host}: {reason}",
                 code="tls",
                 hint="check the machine's clock, its certificates and any proxy in between, then resume the run",
             )
         elif now - self._down_since > self.patience_s / self._speed:
             self.stop = StoppedError(
-                f"{self._host} has not answered for {duration_words(self.patience_s)}: {reason}",
+                f"{self._client.credentials.host} has not answered for {duration_words(self.patience_s)}: {reason}",
                 code="unreachable",
                 hint="run the same command again when Clerk answers",
             )

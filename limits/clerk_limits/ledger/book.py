@@ -216,15 +216,18 @@ class Book:
         """Turn an open lease into permits that return at a known time; False where it is not open, or holds more."""
         settled = connection.execute(
             "UPDATE lease SET open = 0, until_steady = ?, until_wall = ?, hold_s = ? "
-            "WHERE id = ? AND holder = ? AND open AND amount = ?",
-            (now.steady_s + hold_s, now.wall_s + hold_s, one.spent_s, one.lease, self._holder, one.amount),
-        )
+            "WHERE id = ? AND holder = ? AND open AND amount = ? AND scope = ? AND subject = ?",
+            (
+                now.steady_s + hold_s, now.wall_s + hold_s, one.spent_s,
+                one.lease, self._holder, one.amount, one.scope, one.subject,
+            ),
+        )  # fmt: skip
         return settled.rowcount == 1
 
     def _take_from_lease(self, connection: sqlite3.Connection, one: Return) -> None:
-        # The numbers of a file that was made anew begin again: another's lease must not be touched.
-        whose = (one.lease, self._holder)
-        left = connection.execute("SELECT amount FROM lease WHERE id = ? AND holder = ? AND open", whose).fetchone()
+        # The numbers of a file that was made anew begin again: another lease must not be touched.
+        query = "SELECT amount FROM lease WHERE id = ? AND holder = ? AND open AND scope = ? AND subject = ?"
+        left = connection.execute(query, (one.lease, self._holder, one.scope, one.subject)).fetchone()
         if left is None:
             return
         if left[0] <= one.amount:

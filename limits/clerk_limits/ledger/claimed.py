@@ -23,6 +23,8 @@ __all__ = ["Claim", "ClaimedWindow", "claims_of"]
 
 _AGAIN_S = 1.0
 """A claim that was refused is asked for again after so many seconds, before `speed`."""
+_EARLY = 0.75
+"""A claim that is used is prolonged while so much of its life is left: nobody has to wait for it then."""
 
 
 def claims_of(allowed: int) -> int:
@@ -83,7 +85,7 @@ class Claim:
     def took(self, now_s: float) -> None:
         """A permit was taken; a claim that is used lives on."""
         self._open += 1
-        if self._usable_until_s - now_s < self._life_s / 2:
+        if self._usable_until_s - now_s < self._life_s * _EARLY:
             self.want()
 
     def ended(self, free_at_s: float) -> None:

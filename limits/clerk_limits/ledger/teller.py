@@ -114,11 +114,12 @@ class Teller:
         return max(steady_s, until_wall - self._now.wall_s if self._whose.durable else 0.0)
 
     def _prolong(self, ask: Ask) -> bool:
-        """Let a lease count from now on; False where it is gone."""
+        """Let a lease count from now on; False where it is gone. A file that was made anew gives its numbers again."""
         until = (self._now.steady_s + ask.hold_s, self._now.wall_s + ask.hold_s, ask.hold_s)
         prolonged = self._connection.execute(
-            "UPDATE lease SET until_steady = ?, until_wall = ?, hold_s = ? WHERE id = ? AND holder = ? AND open = 1",
-            (*until, ask.prolongs, self._whose.holder),
+            "UPDATE lease SET until_steady = ?, until_wall = ?, hold_s = ? "
+            "WHERE id = ? AND holder = ? AND open = 1 AND scope = ? AND subject = ?",
+            (*until, ask.prolongs, self._whose.holder, ask.scope, ask.subject),
         )
         return prolonged.rowcount == 1
 

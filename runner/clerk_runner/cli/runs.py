@@ -39,7 +39,7 @@ def list_runs(as_json: bool) -> None:
             continue
         words = [f"{number:,} {word}" for word, number in row["items"].items() if number and word != "total"]
         told = f"{count(row['items']['total'], 'row')}{': ' if words else ''}{', '.join(words)}"
-        say(f"{row['run']}  {row['state']:<11}  {row['kind']:<6}  {row['job']}  {told}")
+        say(f"{row['run']}  {row['state']:<11}  {row['kind']:<12}  {row['job']}  {told}")
 
 
 @runs.command(epilog=examples("runs show last", "runs show 20260102 --json"))

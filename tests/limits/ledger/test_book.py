@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from clerk_limits.ledger.book import NAMES_S, Book
-from clerk_limits.ledger.terms import Answer, Ask, Moment, Return
+from clerk_limits.ledger.terms import EVERY_SUBJECT, Answer, Ask, Moment, Return
 
 PERIOD_S = 10.0
 GUARD_S = 0.02
@@ -62,6 +62,40 @@ def test_each_permit_is_settled_by_itself(folder: Path) -> None:
     assert granted(other, 1.0, ask(most=2)).granted == 2
     assert granted(other, 1.0 + AFTER_S - 0.1).granted == 0
     assert granted(other, 1.0 + AFTER_S + 0.02).granted == 1
+
+
+def claim(prolongs: int = 0) -> Ask:
+    """One permit of every user, of whom four are allowed and half may be claimed."""
+    return Ask("user", EVERY_SUBJECT, 1, 1, 2, 4, HOLD_S, PERIOD_S, prolongs)
+
+
+def of_user(most: int) -> Ask:
+    return Ask("user", "user_1", 1, most, 0, 4, HOLD_S, PERIOD_S)
+
+
+def test_a_claim_counts_against_every_subject_and_lives_as_long_as_it_is_prolonged(folder: Path) -> None:
+    one, other, third = book(folder), book(folder), book(folder)
+    lease = granted(one, 0.0, claim()).lease
+    assert granted(other, 0.0, claim()).granted == 1
+    assert granted(third, 0.0, claim()).granted == 0
+    assert granted(third, 0.0, of_user(9)).granted == 2
+    for now_s in (50.0, 100.0, 150.0):
+        assert granted(one, now_s, claim(lease)).lease == lease
+    # The others have ended by time; the leases of one user keep a further claim out as claims keep out leases.
+    assert granted(third, 151.0, of_user(9)).granted == 3
+    assert granted(other, 151.0, claim()).granted == 0
+
+
+def test_numbers_of_a_file_that_was_lost_mean_nothing_in_the_new_one(folder: Path) -> None:
+    one = book(folder)
+    lost = granted(one, 0.0, claim()).lease
+    (folder / "ledger.db").unlink()
+    leased = granted(one, 0.0, of_user(1)).lease
+    assert leased == lost
+    granted(one, 0.0, None, Return(lost, "user", EVERY_SUBJECT, 1, None, AFTER_S))
+    assert granted(one, 0.0, of_user(9)).granted == 3
+    # Neither is it prolonged: there is no room for a claim beside four leases.
+    assert granted(one, 0.0, claim(lost)).granted == 0
 
 
 def test_a_dead_holders_lease_ends_by_time_alone(folder: Path) -> None:
