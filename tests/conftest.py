@@ -12,6 +12,11 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractStreamWriter
 from aioresponses import aioresponses
+from hypothesis import settings
+
+# A deadline would be a bound on wall-clock time, which a busy machine breaks.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 
 class MockedResponse(aiohttp.ClientResponse):

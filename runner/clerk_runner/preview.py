@@ -51,6 +51,7 @@ class Known:
     notes: tuple[str, ...] = ()
     step: str = ""
     later_s: float = 0.0
+    unlisted: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ async def build_preview(
         consequence=kind.consequence(counts[State.PENDING]),
         kind=job.kind,
         step=known.step,
+        unlisted=known.unlisted,
     )
 
 
@@ -166,9 +168,8 @@ async def previewed(whole: Whole, parts: Sequence[Part], journal: Journal, stand
     for number, part in enumerate(parts):
         later = number > whole.first and known.screened and part.kind.reads
         said = part.kind.notes(whole.screener if number == whole.first else None)
-        if part.given is None:
-            said = (UNLISTED_YET if part.name else UNLISTED, *said)
-        own = replace(known, notes=(*said, *((LATER,) if later and part.given is not None else ())))
+        unlisted = "" if part.given is not None else UNLISTED_YET if part.name else UNLISTED
+        own = replace(known, unlisted=unlisted, notes=(*said, *((LATER,) if later and part.given is not None else ())))
         if part.name:
             later_s = sum(one.forecast.ends_s for one in previews)
             own = replace(own, step=part.name, source=rows_of(part.job), later_s=later_s)
@@ -178,8 +179,8 @@ async def previewed(whole: Whole, parts: Sequence[Part], journal: Journal, stand
         standing = standing.after(previews[-1].forecast, previews[-1].starts_at)
     if not parts[0].name:
         return previews[0]
-    unlisted = ", ".join(part.name for part in parts if part.given is None)
-    notes = (WITHOUT.format(unlisted),) if unlisted else ()
+    later_lists = ", ".join(part.name for part in parts if part.given is None)
+    notes = (WITHOUT.format(later_lists),) if later_lists else ()
     return joined_preview(whole.job, whole.credentials, previews, replace(known, notes=notes))
 
 

@@ -126,6 +126,7 @@ class Preview:
         notes: what else there is to know, a line each.
         consequence: what the pending items will do; None for invitations, of which ``mails`` tells.
         step: the name of the step; empty for a whole job.
+        unlisted: why nobody knows its rows yet; empty where they are known.
         steps: those of the job, where it has some; everything else is then their sum.
     """
 
@@ -152,6 +153,7 @@ class Preview:
     consequence: str | None = None
     kind: str = "steps"
     step: str = ""
+    unlisted: str = ""
     steps: tuple[Preview, ...] = ()
 
 

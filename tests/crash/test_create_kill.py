@@ -14,6 +14,7 @@ import pytest
 
 from clerk_testing.commands import Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
+from clerk_testing.struck import run_struck
 
 SPEED = "60"
 EXISTING = 20
@@ -114,3 +115,19 @@ def test_what_a_kill_leaves_open_is_looked_up_a_hundred_at_once(tmp_path: Path) 
         assert (ended.code, ended.json["items"]["done"]) == (0, 2 * half), ended.out + ended.err
         assert sum(clerk.report()["requests"]["GET /users"].values()) - before == 4
         assert set(map(len, clerk.effects("CreateUser").values())) == {1}
+
+
+def test_a_mapping_whose_process_died_after_the_last_user_is_ended_by_the_next_start(tmp_path: Path) -> None:
+    with simulated_clerk("--key=sk_live_mapped", f"--speed={SPEED}") as clerk:
+        given = {**clerk.environment, "CLERK_BAPI_SCOPES": "write", "CLERK_BATCH_SPEED": SPEED}
+        workplace = Workplace(tmp_path, given)
+        workplace.write("rows.csv", "id,email\n" + "".join(f"x-{n},n{n}@example.com\n" for n in range(5)))
+        workplace.write("job.yaml", JOB)
+        command = ("run", "job.yaml", "--yes", "--json")
+        # The first time is that of the empty file; the second one comes when everybody is there.
+        run_struck(workplace, "before-mapped", *command, hit=2)
+        assert created(clerk) == 5
+        ended = workplace.run(*command)
+        assert (ended.code, ended.json["items"]["done"]) == (0, 5), ended.err
+        lines = (tmp_path / "ids.csv").read_text(encoding="utf-8").splitlines()[1:]
+        assert dict(line.split(",") for line in lines) == ids_of(clerk)

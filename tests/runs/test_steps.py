@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -344,3 +345,20 @@ def test_a_deletion_that_lists_is_the_first_step_and_is_counted(start: Any) -> N
     ended = workplace.run("run", "job.yaml", "--yes", "--json", "--confirm-count", "5")
     assert (ended.code, by_step(ended)) == (0, {"users": {"total": 5, "done": 5}, "rest": {}}), ended.err
     assert users_of(clerk) == []
+
+
+def test_the_plan_counts_what_the_steps_before_spend_of_an_hour(start: Any) -> None:
+    """Either step alone fits into the hour's quotas; the second one finds them spent."""
+    workplace, _ = start(CLERK_BATCH_SPEED="1")
+    for name in ("one", "two"):
+        workplace.write(f"{name}.csv", "email\n" + "".join(f"{name}{number}@example.com\n" for number in range(250)))
+    steps = "".join(
+        f"  - {{name: {name}, kind: invite, source: {name}.csv, email: '{{email}}'}}\n" for name in ("one", "two")
+    )
+    workplace.write("job.yaml", f"name: two\nsteps:\n{steps}")
+    plan = workplace.run("plan", "job.yaml", "--offline", "--json").json
+    begins, ends = (datetime.fromisoformat(plan["steps"][1][name]) for name in ("starts_at", "ends_at"))
+    first = begins - datetime.fromisoformat(plan["starts_at"])
+    assert first.total_seconds() < 600
+    assert 3_000 < (ends - begins).total_seconds() < 3_700
+    assert 3_000 < plan["ends_s"] < 4_300

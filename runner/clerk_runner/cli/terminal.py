@@ -174,10 +174,11 @@ def _preview_body(preview: Preview) -> list[str]:
     """What one job, or one step, will do."""
     items = preview.items
     begun = items.done + (items.total if preview.action == "continue" else 0) > 0
-    lines = [f"  input      {preview.source}: {count(items.total, 'row')}"]
-    parts = [f"{items.pending:,} {preview.words.pending}"]
-    parts += [f"{number:,} {word}" for word, number in _settled(preview) if number]
-    lines.append(f"  rows       {', '.join(parts)}")
+    lines = [f"  input      {preview.source}: {preview.unlisted or count(items.total, 'row')}"]
+    if not preview.unlisted:
+        parts = [f"{items.pending:,} {preview.words.pending}"]
+        parts += [f"{number:,} {word}" for word, number in _settled(preview) if number]
+        lines.append(f"  rows       {', '.join(parts)}")
     if preview.organizations:
         lines.append(f"  to         {count(preview.organizations, 'organization')}")
     if preview.doubtful:
@@ -199,7 +200,7 @@ def _preview_body(preview: Preview) -> list[str]:
         mail = "each is an e-mail to a real person and cannot be unsent"
         ending = mail if preview.mails else "Clerk sends no e-mail for them"
         lines.append(f"  {count(items.pending, 'invitation')} will be created; {ending}")
-    elif not begun and not items.total:
+    elif not begun and not items.total and not preview.unlisted:
         lines.append("  the input has no rows: nothing to do")
     return lines
 

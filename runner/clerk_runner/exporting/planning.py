@@ -158,7 +158,7 @@ def _pages_of(request: ExportRequest, operation: Operation, rows: int, walkers: 
     if size is None:
         return 1
     if is_sliced(operation):
-        parts = min(walkers, rows // size + 1)
+        parts = 1 if request.job.where else min(walkers, rows // size + 1)
         return parts + math.ceil(rows / size * SLICED_COST)
     return 1 + max(0, math.ceil((rows - size + 1) / (size - min(OVERLAP, size // 2))))
 

@@ -168,8 +168,10 @@ async def _sharing(given: WalkParts, call: Call) -> Sharing:
     high_ms: int = await given.journal.get("end_ms")
     high_ms = max(low_ms + 1, min(high_ms, int(bounds.get("created_at_before") or high_ms)))
     by_cursor = given.operation.parameter("starting_after") is not None
-    # One for each walker: where answers take seconds, a few parts would take many of them to become enough.
-    parts = walkers_wanted(given.rate_per_s, given.pages.exchange.latency_s)
+    # One for each walker: where answers take seconds, a few parts would take many of them to become enough. How many
+    # users a filter leaves nobody knows, often a handful: the first page tells, and more are shared by its density.
+    known = given.total is not None
+    parts = walkers_wanted(given.rate_per_s, given.pages.exchange.latency_s) if known else 1
     sharing = Sharing.cut(low_ms, high_ms, parts, page_size=given.pages.size, total=given.total, by_cursor=by_cursor)
     await save_positions(given.journal, sharing.slices.values())
     return sharing
