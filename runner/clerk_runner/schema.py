@@ -226,8 +226,8 @@ def _check_whole(path: Path) -> None:
     """Read the file as a whole before it decides who is sent to; costs a second or two for a million rows.
 
     Not ``quick_check``, which leaves the indexes out: that they agree with the rows is what shows that a row which
-    says "pending" has always said so. That a state is one that there is, the table's own CHECK says: of all bits of a
-    journal that were flipped one by one it missed none.
+    says "pending" has always said so. That a state is one that there is, the table's own CHECK says: of all bits of
+    the pages that hold items, flipped one by one, it missed none.
     """
     connection = open_reader(path)
     try:
