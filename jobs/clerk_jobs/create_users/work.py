@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from clerk_jobs.absence import LOOKS
 from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Reply, Safety, State, Talk
 from clerk_jobs.create_users.changes import difference, write
 from clerk_jobs.create_users.drafts import CreateDrafting, keys_of
@@ -17,7 +18,6 @@ from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["CreateWork"]
 
-LOOKS: Final = 2
 EXISTS: Final = "form_identifier_exists"
 """Clerk's code for an identifier that somebody has. Source: Clerk's error codes."""
 UNKNOWN: Final = (

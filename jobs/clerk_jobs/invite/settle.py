@@ -12,19 +12,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from clerk_jobs.absence import CLOCK_MS, LOOKS
 from clerk_jobs.call import Item, Outcome, Problem, ReadRefused, Reply, State, Talk
 from clerk_jobs.invite.lanes import EXISTING_CODES, Existing, address_key, existing_outcome, refused
 from clerk_jobs.invite.screen import PAGE, invitations, is_for, list_call
 
-__all__ = ["CLOCK_MARGIN_MS", "Finding", "Settling", "Verdict"]
-
-CLOCK_MARGIN_MS = 5_000
-"""How much earlier than our intent, put on the server's clock, an invitation of ours may seem to have been made."""
+__all__ = ["Finding", "Settling", "Verdict"]
 
 LIST_FROM = 3
 """From this many addresses on one walk over the newest invitations is cheaper than a question for each."""
-
-LOOKS = 2
 
 STALE_PAGES = 3
 """Pages without anything new after which a list that ignores its offset is no longer believed."""
@@ -188,7 +184,7 @@ def _status(status: str | None) -> tuple[tuple[str, str], ...]:
 
 def _is_ours(row: Mapping[str, Any], since_ms: int) -> bool:
     """Whether an invitation was made after our intent, by the server's clock."""
-    return bool(row["created_at"] >= since_ms - CLOCK_MARGIN_MS)
+    return bool(row["created_at"] >= since_ms - CLOCK_MS)
 
 
 def _blamed(items: Sequence[Item], reply: Reply) -> dict[int, Problem]:

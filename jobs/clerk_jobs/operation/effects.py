@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from clerk_jobs.absence import CLOCK_MS
 from clerk_jobs.call import Outcome, Reply, State
 from clerk_jobs.catalog import Operation
 from clerk_jobs.metadata.trees import merged, same
@@ -20,8 +21,6 @@ MARKS: Final[Mapping[str, tuple[str, bool]]] = {
 }
 """The field that an operation without a body sets. Source: Clerk's OpenAPI document 2026-05-12, User."""
 METADATA: Final = ("public_metadata", "private_metadata", "unsafe_metadata")
-CLOCK_MS: Final = 5_000
-"""How far our clock may be from the server's."""
 
 
 def shows(operation: Operation, body: Any, found: Mapping[str, Any]) -> bool | None:

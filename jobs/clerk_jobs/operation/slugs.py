@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
+from clerk_jobs.absence import CLOCK_MS, LOOKS
 from clerk_jobs.call import Call, Item, Outcome, ReadRefused, Safety, State, Talk
 
-__all__ = ["made_by_slug", "slug_of"]
+__all__ = ["ASK", "made_by_slug", "slug_of"]
 
-LOOKS: Final = 2
-"""Reads that must not find an organization before it counts as absent."""
-CLOCK_MS: Final = 5_000
-"""How far our clock may be from the server's."""
 LIST: Final = "/organizations"
 ONE: Final = "/organizations/{organization_id}"
 NEWEST: Final = (("order_by", "-created_at"), ("limit", "500"))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from clerk_jobs.absence import LOOKS
 from clerk_jobs.call import Call, Item, Outcome, Safety, State, Talk
 
 __all__ = ["on_waitlist"]
 
-LOOKS: Final = 2
-"""Reads that must not find somebody before they count as absent."""
 PATH: Final = "/waitlist_entries"
 
 

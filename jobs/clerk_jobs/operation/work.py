@@ -13,7 +13,7 @@ from clerk_jobs.operation.bulk import bulk_of
 from clerk_jobs.operation.drafts import call_of
 from clerk_jobs.operation.effects import settled_by
 from clerk_jobs.operation.reading import ObjectReader
-from clerk_jobs.operation.slugs import made_by_slug, slug_of
+from clerk_jobs.operation.slugs import ASK, made_by_slug, slug_of
 from clerk_jobs.operation.waitlist import on_waitlist
 from clerk_jobs.reading import READ_BATCH
 
@@ -102,8 +102,7 @@ class OperationWork:
                 settled_by(item.seq, facts, item.payload["body"], seen, item.since_ms or since_ms)
                 for item, seen in zip(items, found, strict=True)
             ]
-        said = "it may have happened: look at it, then decide with resume --on-unresolved retry or skip"
-        return [Outcome(item.seq, State.UNRESOLVED, "unresolved", said) for item in items]
+        return [Outcome(item.seq, State.UNRESOLVED, "unresolved", ASK) for item in items]
 
     def after_refusal(self, items: Sequence[Item], since_ms: int, reply: Reply) -> Talk[list[Outcome]]:
         """Settle what was refused after an answer was lost: where it is not our own, the refusal holds."""
