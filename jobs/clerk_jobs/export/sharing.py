@@ -86,22 +86,16 @@ class Sharing:
         scale = min(1.0, left / max(1.0, sum(rows)))
         most, giver = max((each * scale, place) for place, each in enumerate(rows))
         if most >= (LEAST_PAGES + 1) * self.page_size:
-            return self._give(opened[giver], most)
+            # The page on its way, and half of the rest.
+            return self._give(opened[giver], most, self.page_size + (most - self.page_size) / 2)
         if most >= LEAST_SHARED * self.page_size:
-            return self._give_rest(opened[giver], most)
+            # The page on its way becomes its last, and the rest is asked for meanwhile instead of afterwards.
+            return self._give(opened[giver], most, min(self.page_size, most) * SURELY_FITS)
         return self._guess(opened, left - sum(rows)) if self.total is not None else None
 
-    def _give(self, giver: Slice, rows: float) -> tuple[Slice, Slice] | None:
-        """Cut where the giver's page and half of the rest will be behind, if its density lasts."""
-        span_ms = giver.high_ms - giver.position_ms
-        per_ms = max(giver.per_ms or 0.0, rows / span_ms)
-        kept = self.page_size + (rows - self.page_size) / 2
-        return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
-
-    def _give_rest(self, giver: Slice, rows: float) -> tuple[Slice, Slice] | None:
-        """Cut so that the giver's page is its last, and the rest is asked for meanwhile instead of afterwards."""
+    def _give(self, giver: Slice, rows: float, kept: float) -> tuple[Slice, Slice] | None:
+        """Cut where the giver has so many of its rows behind it, if its density lasts."""
         per_ms = max(giver.per_ms or 0.0, rows / (giver.high_ms - giver.position_ms))
-        kept = min(self.page_size, rows) * SURELY_FITS
         return self._cut_at(giver, giver.position_ms + int(kept / per_ms), rows - kept)
 
     def _guess(self, opened: list[Slice], unseen: float) -> tuple[Slice, Slice] | None:
