@@ -93,6 +93,11 @@ class Usage:
     refill_per_s: float
     blocked: float
 
+    @property
+    def rate_per_s(self) -> float:
+        """Permits a second: the window's own rate."""
+        return self.allowed / self.period_s
+
 
 def allowance(limit: DocumentedLimit, instance: InstanceKind, options: GateOptions) -> Allowance:
     """Our part of one documented limit: rounded down, at least one permit."""

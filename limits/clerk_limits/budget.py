@@ -44,6 +44,16 @@ class WindowSpec(NamedTuple):
     share: Share | None
     early: EarlyRelease
 
+    @property
+    def after_response_s(self) -> float:
+        """How long a permit counts from its response."""
+        return self.period_s + self.guard_s
+
+    @property
+    def after_loss_s(self) -> float:
+        """How long it counts from when no response came."""
+        return self.period_s + max(self.lost_hold_s, self.guard_s)
+
 
 WindowFactory = Callable[[WindowSpec], Window]
 """Makes the windows of a gate: in this process's memory, or leased from a store that processes share."""

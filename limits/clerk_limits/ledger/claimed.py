@@ -99,7 +99,7 @@ class Claim:
         """What to ask of the ledger."""
         spec = self._spec
         spare = spec.allowed - claims_of(spec.allowed)
-        hold_s = self._life_s + DEADLINE_S + spec.period_s + max(spec.lost_hold_s, spec.guard_s)
+        hold_s = self._life_s + DEADLINE_S + spec.after_loss_s
         return Ask(spec.name, EVERY_SUBJECT, 1, 1, spare, spec.allowed, hold_s, spec.period_s, self._lease)
 
     def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:
@@ -133,9 +133,8 @@ class Claim:
 
     def _bring_back(self, now_s: float) -> None:
         spec, left_s = self._spec, self._held_until_s - now_s
-        spent_s = spec.period_s + max(spec.lost_hold_s, spec.guard_s)
         hold_s = left_s if left_s > 0 else None
-        self._desk.bring_back(Return(self._lease, spec.name, EVERY_SUBJECT, 1, hold_s, spent_s))
+        self._desk.bring_back(Return(self._lease, spec.name, EVERY_SUBJECT, 1, hold_s, spec.after_loss_s))
         self._lease = 0
         self._usable_until_s = -math.inf
 
@@ -235,14 +234,14 @@ class ClaimedWindow:
         """A response came: free again one period from then."""
         if isinstance(slot, _Claimed):
             head_start_s = self._spec.early.head_start(slot.sent_at_s, now_s)
-            self._end(now_s + self._spec.period_s + self._spec.guard_s - head_start_s)
+            self._end(now_s + self._spec.after_response_s - head_start_s)
         elif self._leased is not None:
             self._leased.settle(slot, now_s)
 
     def lose(self, slot: Slot, now_s: float) -> None:
         """No response will come: held for as long as the request may still arrive."""
         if isinstance(slot, _Claimed):
-            self._end(now_s + self._spec.period_s + max(self._spec.lost_hold_s, self._spec.guard_s))
+            self._end(now_s + self._spec.after_loss_s)
         elif self._leased is not None:
             self._leased.lose(slot, now_s)
 

@@ -107,8 +107,8 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
-        self._after_response_s = spec.period_s + spec.guard_s
-        self._after_loss_s = spec.period_s + max(spec.lost_hold_s, spec.guard_s)
+        self._after_response_s = spec.after_response_s
+        self._after_loss_s = spec.after_loss_s
         self._pool: deque[list[float]] = deque()
         """(lease, permits left in it, when it goes back, when it is void on the ledger's clock), oldest first."""
         self._in_hand = 0
@@ -223,7 +223,7 @@ class LeasedWindow:
         amount, spare = self._wanted
         spec = self._spec
         most = max(amount, self._block)
-        hold_s = LEASE_S / self._speed + DEADLINE_S + spec.period_s + max(spec.lost_hold_s, spec.guard_s)
+        hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
         return Ask(spec.name, spec.subject or "", amount, most, spare, spec.allowed, hold_s, spec.period_s)
 
     def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:

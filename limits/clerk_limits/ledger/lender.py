@@ -167,7 +167,7 @@ class Lender:
 
         It is the first of an instance: before it is answered nobody knows whose ledger counts.
         """
-        hold_s = spec.period_s + spec.guard_s
+        hold_s = spec.after_response_s
         spent = (Return(0, spec.name, spec.subject or "", 1, hold_s, hold_s),)
         await self._windows.run(lambda book, now: book.trade(now, spent, ()))
 

@@ -58,7 +58,7 @@ def charge_planned(gate: Gate, in_use: Iterable[InUse], wall_s: float) -> None:
             continue
         spec = gate.window_spec(one.scope)
         if spec.quota or not one.is_open:
-            held_s = spec.period_s + spec.guard_s
+            held_s = spec.after_response_s
             gate.charge(one.scope, [wall_s + min(one.left_s, held_s) - held_s] * one.amount)
 
 

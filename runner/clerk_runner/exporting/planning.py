@@ -109,8 +109,7 @@ async def plan_export(request: ExportRequest, *, offline: bool) -> ExportPlan:
             exchange = account.exchange
             found = await _count(counted, job.where if job.for_each is None else (), exchange)
             requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
-    usage = gate.usage()[0]
-    walkers = walkers_wanted(usage.allowed / usage.period_s, latency_s)
+    walkers = walkers_wanted(gate.usage()[0].rate_per_s, latency_s)
     pages = None if found is None else _pages(request, counted, found, walkers)
     ends_s = None if pages is None else await asyncio.to_thread(_ends_s, request, pages, latency_s, walkers)
     return ExportPlan(
@@ -170,8 +169,7 @@ def _ends_s(request: ExportRequest, pages: int, latency_s: float, walkers: int) 
     async def play() -> float:
         clock = VirtualClock(time.time())
         gate = Gate(request.credentials.key.kind, request.gate_options, clock)
-        many = is_sliced(request.operation) or request.job.for_each is not None
-        workers = walkers if many else 1
+        workers = walkers if is_sliced(request.operation) or request.job.for_each is not None else 1
         left = iter(range(played))
 
         async def work() -> None:

@@ -69,8 +69,7 @@ class WalkParts:
     @property
     def rate_per_s(self) -> float:
         """Requests that the job's share of the limit allows a second."""
-        usage = self.pages.exchange.gate.usage()[0]
-        return usage.allowed / usage.period_s
+        return self.pages.exchange.gate.usage()[0].rate_per_s
 
 
 async def make_walk(given: WalkParts) -> Walk:
