@@ -43,6 +43,8 @@ class Turnstile:
         self._wakes: list[tuple[float, int, Place]] = []
         self._wake_order = count()
         self._timer: TimerHandle | None = None
+        self._rings_at_s = 0.0
+        """When the timer rings; not every loop's timers tell."""
         self._failure: BaseException | None = None
 
     def enter(self, lane: Lane) -> Waiter:
@@ -170,10 +172,10 @@ class Turnstile:
             return
         when_s = wakes[0][0]
         if self._timer is not None:
-            if self._timer.when() <= when_s:
+            if self._rings_at_s <= when_s:
                 return
             self._timer.cancel()
-        self._timer = self._clock.call_at(when_s, self._ring)
+        self._timer, self._rings_at_s = self._clock.call_at(when_s, self._ring), when_s
 
     def _ring(self) -> None:
         self._timer = None

@@ -23,6 +23,8 @@ __all__ = ["NAMES_S", "Book"]
 
 NAMES_S = 30 * 86_400.0
 """So long the names of processes are kept of which nothing counts any more."""
+_SWEEP_S = 1.0
+"""What counts no more is taken out of a file of windows once in so many seconds, before `speed`."""
 _ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
 
@@ -60,12 +62,7 @@ class Book:
         self._now = Moment(0.0, 0.0)
         self._holder = 0
         self._holder_in: sqlite3.Connection | None = None
-        # Settled permits are free when the clock says so; quotas also when the wall clock does.
-        self._gone = (
-            "until_wall <= :wall AND (boot <> :boot OR until_steady <= :steady)"
-            if durable
-            else "until_steady <= :steady"
-        )
+        self._swept_at_s = -math.inf
 
     def trade(self, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
         """Settle what has ended, and lease what is free.
@@ -176,19 +173,27 @@ class Book:
     def _forget(self, connection: sqlite3.Connection, now: Moment) -> None:
         """Drop what is free again, and clamp what a wall clock that went back would hold for too long."""
         values = {"steady": now.steady_s, "wall": now.wall_s, "boot": self.storage.boot}
+        for table in ("ticket", "cap"):
+            connection.execute(f"DELETE FROM {table} WHERE alive_until <= :steady", values)  # noqa: S608
         if self.storage.durable:
             for table in ("lease", "block"):
                 connection.execute(
                     f"UPDATE {table} SET until_wall = :wall + hold_s WHERE until_wall > :wall + hold_s",  # noqa: S608
                     values,
                 )
+            gone = "until_wall <= :wall AND (boot <> :boot OR until_steady <= :steady)"
+        elif now.steady_s < self._swept_at_s + _SWEEP_S / self._speed:
+            # Windows are asked often, and whoever counts leaves out by itself what is free again.
+            return
+        else:
+            gone = "until_steady <= :steady"
+        self._swept_at_s = now.steady_s
         for table in ("lease", "block"):
-            connection.execute(f"DELETE FROM {table} WHERE {self._gone}", values)  # noqa: S608
-        for table in ("ticket", "cap"):
-            connection.execute(f"DELETE FROM {table} WHERE alive_until <= ?", (now.steady_s,))  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE {gone}", values)  # noqa: S608
 
     def _settle(self, connection: sqlite3.Connection, now: Moment, returns: Sequence[Return]) -> None:
         settled: dict[tuple[str, str, int, float], int] = {}
+        ended: dict[tuple[int, str, str], int] = {}
         round_s = _ROUND_S / self._speed
         for one in returns:
             slot = 0 if one.hold_s is None else math.ceil(one.hold_s / round_s)
@@ -196,10 +201,13 @@ class Book:
             if slot > 0 and one.subject and self._settle_whole(connection, now, one, slot * round_s):
                 continue
             if one.lease:
-                self._take_from_lease(connection, one)
+                whose = (one.lease, one.scope, one.subject)
+                ended[whose] = ended.get(whose, 0) + one.amount
             if slot > 0:
                 key = (one.scope, one.subject, slot, one.spent_s)
                 settled[key] = settled.get(key, 0) + one.amount
+        for (lease, scope, subject), amount in ended.items():
+            self._take_from_lease(connection, lease, (scope, subject), amount)
         connection.executemany(
             "INSERT INTO lease (scope, subject, holder, amount, open, boot, until_steady, until_wall, hold_s) "
             "VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)",
@@ -224,16 +232,17 @@ class Book:
         )  # fmt: skip
         return settled.rowcount == 1
 
-    def _take_from_lease(self, connection: sqlite3.Connection, one: Return) -> None:
-        # The numbers of a file that was made anew begin again: another lease must not be touched.
-        query = "SELECT amount FROM lease WHERE id = ? AND holder = ? AND open AND scope = ? AND subject = ?"
-        left = connection.execute(query, (one.lease, self._holder, one.scope, one.subject)).fetchone()
-        if left is None:
-            return
-        if left[0] <= one.amount:
-            connection.execute("DELETE FROM lease WHERE id = ?", (one.lease,))
-        else:
-            connection.execute("UPDATE lease SET amount = amount - ? WHERE id = ?", (one.amount, one.lease))
+    def _take_from_lease(self, connection: sqlite3.Connection, lease: int, whose: tuple[str, str], amount: int) -> None:
+        taken = connection.execute(
+            "UPDATE lease SET amount = amount - ? "
+            "WHERE id = ? AND holder = ? AND open AND scope = ? AND subject = ? AND amount > ?",
+            (amount, lease, self._holder, *whose, amount),
+        )
+        if taken.rowcount == 0:
+            connection.execute(
+                "DELETE FROM lease WHERE id = ? AND holder = ? AND open AND scope = ? AND subject = ?",
+                (lease, self._holder, *whose),
+            )
 
     def _closed_s(self, connection: sqlite3.Connection, now: Moment) -> float:
         row = connection.execute("SELECT value FROM meta WHERE name = 'closed_until'").fetchone()

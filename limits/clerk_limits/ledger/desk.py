@@ -2,10 +2,14 @@
 
 What is asked or ends meanwhile is collected and goes into one transaction, so the cost follows the transactions and
 not the permits. Nothing runs while nobody waits and nothing is in hand: a wait of an hour costs no CPU.
+
+A file that is never synced is traded with on the loop itself as long as nobody else holds it and the disk is quick: a
+transaction takes a quarter of a millisecond there, and as much again to hand it to a thread and back.
 """
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +27,10 @@ T = TypeVar("T")
 
 FLUSH_S = 0.2
 """Settled permits are in the ledger after so many seconds at the latest, before `speed`."""
+SLOW_S, SLOW_WEIGHT = 0.02, 0.1
+"""Where transactions hold the loop up for so many seconds each, on a mean that forgets, the thread does them."""
+SLOW_FOR_S = 30.0
+"""So long a file is left to the thread then: a disk that was slow once may be so again."""
 
 
 class LedgerDesk:
@@ -58,8 +66,16 @@ class LedgerDesk:
         self._returns: list[tuple[float, Return]] = []
         self._stocked: set[Stock] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at_s = 0.0
+        """When the timer rings; not every loop's timers tell."""
         self._trading: asyncio.Future[Trade] | None = None
         self._posted: set[asyncio.Future[None]] = set()
+        self._handed_over = self._done = 0
+        """Pieces of work that the thread was given, counted by the loop, and has done, counted by itself."""
+        self._takes_s = 0.0
+        """How long a transaction on the loop takes, on a mean that forgets."""
+        self._slow_until_s = 0.0
+        """Until then the thread does it all, by the clock of the machine."""
         self._closed = False
 
     def ask(self, window: Stock) -> None:
@@ -88,11 +104,17 @@ class LedgerDesk:
 
         def guarded() -> T:
             try:
-                return work(self._book, moment)
-            except LedgerDamagedError:
-                return work(self._book, moment)
+                self._book.storage.be_patient(True)
+                try:
+                    return work(self._book, moment)
+                except LedgerDamagedError:
+                    return work(self._book, moment)
+            finally:
+                self._done += 1
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, guarded)
+        self._handed_over += 1
+        # Shielded: what was handed over is done, and counted, whoever does not wait for it any more.
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, guarded))
 
     def post(self, work: Callable[[Book, Moment], None]) -> None:
         """The same, when nobody waits for it."""
@@ -127,12 +149,12 @@ class LedgerDesk:
         self._thread.shutdown(wait=False)
 
     def _plan(self, when_s: float) -> None:
-        if self._closed or (self._timer is not None and self._timer.when() <= when_s):
+        if self._closed or (self._timer is not None and self._rings_at_s <= when_s):
             return
         if self._timer is not None:
             self._timer.cancel()
         # Always in a later turn of the loop: those who are woken together ask together.
-        self._timer = self._clock.call_at(when_s, self._ring)
+        self._timer, self._rings_at_s = self._clock.call_at(when_s, self._ring), when_s
 
     def _ring(self) -> None:
         self._timer = None
@@ -147,14 +169,37 @@ class LedgerDesk:
     def _trade(self, windows: list[Stock], wishes: list[Ask]) -> None:
         returns = self._taken_returns()
         asked_at_s = self.steady()
+        trade = self._at_once(returns, wishes)
+        if trade is not None:
+            self._conclude(trade, windows, asked_at_s)
+            return
         self._trading = asyncio.ensure_future(self.run(lambda book, now: book.trade(now, returns, wishes)))
         self._trading.add_done_callback(lambda done: self._traded(done, windows, asked_at_s))
 
+    def _at_once(self, returns: list[Return], wishes: list[Ask]) -> Trade | None:
+        """Trade on the loop; None where that has to be left to the thread, and nothing is done."""
+        began_s = time.monotonic()
+        storage = self._book.storage
+        if self._handed_over > self._done or began_s < self._slow_until_s or not storage.is_at_hand():
+            return None
+        try:
+            storage.be_patient(False)
+            return self._book.trade(self._moment(), returns, wishes)
+        except LedgerError:
+            # The thread waits for whoever holds the file, and knows what to do about every other trouble.
+            return None
+        finally:
+            ended_s = time.monotonic()
+            self._takes_s += (ended_s - began_s - self._takes_s) * SLOW_WEIGHT
+            if self._takes_s > SLOW_S:
+                self._takes_s, self._slow_until_s = 0.0, ended_s + SLOW_FOR_S
+
     def _traded(self, done: "asyncio.Future[Trade]", windows: list[Stock], asked_at_s: float) -> None:
         self._trading = None
-        if not self._note_failure(done):
-            return
-        trade = done.result()
+        if self._note_failure(done):
+            self._conclude(done.result(), windows, asked_at_s)
+
+    def _conclude(self, trade: Trade, windows: list[Stock], asked_at_s: float) -> None:
         self._heard(trade)
         now_s = self._clock.now()
         for window, answer in zip(windows, trade.answers, strict=True):

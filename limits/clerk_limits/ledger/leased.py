@@ -107,8 +107,14 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
+        # Many permits share a row where a window is asked many times a second.
+        self._is_busy = not spec.quota and spec.subject is None
         self._after_response_s = spec.after_response_s
         self._after_loss_s = spec.after_loss_s
+        self._joins = 0
+        """The lease that new permits are added to; 0 for one of their own."""
+        self._joins_until_s = -math.inf
+        """Not for ever, so that a permit of which nobody says how it ended is forgotten by time."""
         self._pool: deque[list[float]] = deque()
         """(lease, permits left in it, when it goes back, when it is void on the ledger's clock), oldest first."""
         self._in_hand = 0
@@ -165,6 +171,8 @@ class LeasedWindow:
             return self._ask_again_at_s
         if self._wanted is None:
             self._wanted = (amount, spare)
+            if now_s >= self._joins_until_s:
+                self._joins = 0
             self._desk.ask(self)
         return None
 
@@ -224,7 +232,8 @@ class LeasedWindow:
         spec = self._spec
         most = max(amount, self._block)
         hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
-        return Ask(spec.name, spec.subject or "", amount, most, spare, spec.allowed, hold_s, spec.period_s)
+        subject = spec.subject or ""
+        return Ask(spec.name, subject, amount, most, spare, spec.allowed, hold_s, spec.period_s, joins=self._joins)
 
     def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:
         """The ledger's answer to the last wish, and who waits is told of it.
@@ -239,6 +248,8 @@ class LeasedWindow:
             void_at_s = asked_at_s + LEASE_S / self._speed + DEADLINE_S
             self._pool.append([answer.lease, answer.granted, ends_s, void_at_s])
             self._in_hand += answer.granted
+            if self._is_busy and answer.lease != self._joins:
+                self._joins, self._joins_until_s = answer.lease, ends_s
             self._expected_at_s = self._ask_again_at_s = -math.inf
             self._desk.stocked(self)
         else:

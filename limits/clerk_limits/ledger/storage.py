@@ -39,8 +39,7 @@ CREATE TABLE lease (
     open INTEGER NOT NULL, -- 1 while its process may use it, 2 once that is dead, 0 when it was settled
     boot TEXT NOT NULL, until_steady REAL NOT NULL, until_wall REAL NOT NULL, hold_s REAL NOT NULL
 );
-CREATE INDEX lease_of_scope ON lease (scope, subject, until_steady, amount, holder, open);
-CREATE INDEX lease_until ON lease (until_steady);
+CREATE INDEX lease_of_holder ON lease (scope, subject, holder, until_steady, amount, open);
 CREATE TABLE ticket (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     scope TEXT NOT NULL, subject TEXT NOT NULL, holder INTEGER NOT NULL,
@@ -80,6 +79,7 @@ class Storage:
         self._lost = False
         self._known: os.stat_result | None = None
         self._connection: sqlite3.Connection | None = None
+        self._patient = True
 
     def connection(self) -> sqlite3.Connection:
         """The open file; opened, or made anew, where it has to be.
@@ -94,8 +94,19 @@ class Storage:
         self.close()
         with self._opening():
             self._connection = self._opened()
+        self._patient = True
         self._lost = False
         return self._connection
+
+    def is_at_hand(self) -> bool:
+        """Whether a transaction takes as long as its work alone: the file is open, is there, and is never synced."""
+        return not self.durable and self._connection is not None and self._is_there()
+
+    def be_patient(self, patient: bool) -> None:
+        """Whether a transaction waits for somebody else who holds the file; it does where it was not told otherwise."""
+        if self._connection is not None and patient != self._patient:
+            self._connection.execute(f"PRAGMA busy_timeout = {LOCKED_S * 1000 if patient else 0:.0f}")
+            self._patient = patient
 
     def close(self) -> None:
         """Close the file."""
@@ -130,6 +141,8 @@ class Storage:
             raise
 
     def _understood(self, error: sqlite3.DatabaseError) -> LedgerError:
+        if _is_busy(error) and not self._patient:
+            return LedgerLockedError(f"somebody holds {self.path}", self.path)
         if _is_busy(error):
             return LedgerLockedError(f"{holder_words(self.path)} has held {self.path} for {LOCKED_S:.0f} s", self.path)
         if error.sqlite_errorname == "SQLITE_READONLY_DBMOVED":
@@ -205,6 +218,8 @@ class Storage:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("INSERT INTO meta VALUES ('boot', ?), ('file', ?)", (self.boot, secrets.token_hex(8)))
+            # No lease of a file that was lost has the number of one in this file.
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('lease', ?)", (secrets.randbelow(2**40),))
             self._begin(connection, self._lost)
         known = connection.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
         if known is None or known[0] != self.boot:

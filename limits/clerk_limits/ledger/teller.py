@@ -19,6 +19,18 @@ TICKET_S = 1.0
 """A ticket lives for so long after its holder asked last, before `speed`."""
 CAP_S = 15.0
 """So long after it asked last, a process counts among those at work, before `speed`."""
+CAP_AGAIN_S = 1.0
+"""It says so again after so many seconds, before `speed`, and counts for as many less at most."""
+
+
+# Each is a range of the index: of a process that is alone only its own thousand rows are added up.
+_COUNTED = "scope = :scope AND subject IN (:subject, :every) AND until_steady > :from AND holder"
+_OWN = f"SELECT coalesce(sum(amount), 0) FROM lease WHERE {_COUNTED} = :me"  # noqa: S608  our own words
+_OTHERS = (
+    "SELECT coalesce(sum(amount), 0), coalesce(max(open), 0) FROM ("  # noqa: S608  our own words
+    f"SELECT amount, open FROM lease WHERE {_COUNTED} < :me UNION ALL "
+    f"SELECT amount, open FROM lease WHERE {_COUNTED} > :me)"
+)
 
 
 class Asker(NamedTuple):
@@ -74,11 +86,13 @@ class Teller:
         self._whose = whose
         self._shares = shares
         self._closed_s = closed_s
+        self._counted_from_s = -math.inf if whose.durable else now.steady_s
+        """What ends before counts no more, though it may be in the file still; see `Book`."""
         self._lines: dict[str, _Line] = {}
 
     def answer(self, ask: Ask) -> Answer:
         """Lease what is free beside what earlier tickets need; else hold a ticket."""
-        if ask.prolongs and self._prolong(ask):
+        if ask.prolongs and self._prolong(ask, ask.prolongs, 0):
             return Answer(ask.prolongs, ask.least, 0, 0.0, False)
         used, own, foreign = self._out(ask)
         line = self._lines.get(ask.scope) or self._join(ask)
@@ -97,6 +111,8 @@ class Teller:
         whose = (ask.scope, ask.subject, self._whose.holder)
         if line.waits:
             self._connection.execute("DELETE FROM ticket WHERE scope = ? AND subject = ? AND holder = ?", whose)
+        if ask.joins and self._prolong(ask, ask.joins, granted):
+            return Answer(ask.joins, granted, used + granted, 0.0, foreign)
         lease = self._connection.execute(
             "INSERT INTO lease (scope, subject, holder, amount, open, boot, until_steady, until_wall, hold_s) "
             "VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)",
@@ -113,13 +129,13 @@ class Teller:
         steady_s = until_steady - self._now.steady_s if boot == self._whose.boot else 0.0
         return max(steady_s, until_wall - self._now.wall_s if self._whose.durable else 0.0)
 
-    def _prolong(self, ask: Ask) -> bool:
-        """Let a lease count from now on; False where it is gone. A file that was made anew gives its numbers again."""
+    def _prolong(self, ask: Ask, lease: int, more: int) -> bool:
+        """Let a lease count from now on, and be of so many permits more; False where it is gone."""
         until = (self._now.steady_s + ask.hold_s, self._now.wall_s + ask.hold_s, ask.hold_s)
         prolonged = self._connection.execute(
-            "UPDATE lease SET until_steady = ?, until_wall = ?, hold_s = ? "
-            "WHERE id = ? AND holder = ? AND open = 1 AND scope = ? AND subject = ?",
-            (*until, ask.prolongs, self._whose.holder, ask.scope, ask.subject),
+            "UPDATE lease SET amount = amount + ?, until_steady = ?, until_wall = ?, hold_s = ? "
+            "WHERE id = ? AND holder = ? AND open = 1 AND scope = ? AND subject = ? AND until_steady > ?",
+            (more, *until, lease, self._whose.holder, ask.scope, ask.subject, self._counted_from_s),
         )
         return prolonged.rowcount == 1
 
@@ -128,29 +144,33 @@ class Teller:
 
         What is leased of every subject counts against each, and is leased beside what is out of any of them.
         """
-        values = {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT}
-        row = self._connection.execute(
-            "SELECT coalesce(sum(amount), 0), coalesce(sum(amount * (holder = :me)), 0), "
-            "coalesce(max(open AND holder <> :me), 0) FROM lease "
-            "WHERE scope = :scope AND subject IN (:subject, :every)",
-            values,
-        ).fetchone()
+        values = {
+            "me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT,
+            "from": self._counted_from_s,
+        }  # fmt: skip
+        own = self._connection.execute(_OWN, values).fetchone()[0]
+        others, foreign = self._connection.execute(_OTHERS, values).fetchone()
         most = 0
         if ask.subject == EVERY_SUBJECT:
             most = self._connection.execute(
                 "SELECT coalesce(max(total), 0) FROM (SELECT sum(amount) AS total FROM lease "
-                "WHERE scope = :scope AND subject <> :every GROUP BY subject)",
+                "WHERE scope = :scope AND subject <> :every AND until_steady > :from GROUP BY subject)",
                 values,
             ).fetchone()[0]
-        return row[0] + most, row[1] + most, bool(row[2])
+        return own + others + most, own + most, bool(foreign)
 
     def _join(self, ask: Ask) -> "_Line":
         """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)",
-            (ask.scope, self._whose.holder, ask.allowed, self._now.steady_s + CAP_S / self._whose.speed),
-        )
-        cap = self._connection.execute("SELECT max(allowed) FROM cap WHERE scope = ?", (ask.scope,)).fetchone()[0]
+        values = (self._whose.holder, ask.allowed, ask.scope)
+        alive_until, cap = self._connection.execute(
+            "SELECT max(iif(holder = ? AND allowed = ?, alive_until, 0)), max(allowed) FROM cap WHERE scope = ?", values
+        ).fetchone()
+        until_s = self._now.steady_s + CAP_S / self._whose.speed
+        if alive_until is None or alive_until < until_s - CAP_AGAIN_S / self._whose.speed:
+            cap_row = (ask.scope, self._whose.holder, ask.allowed, until_s)
+            self._connection.execute("INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)", cap_row)
+            query = "SELECT max(allowed) FROM cap WHERE scope = ?"
+            cap = self._connection.execute(query, (ask.scope,)).fetchone()[0]
         others_wait, waits = self._connection.execute(
             "SELECT coalesce(max(holder <> :me), 0), coalesce(max(holder = :me), 0) FROM ticket WHERE scope = :scope",
             {"me": self._whose.holder, "scope": ask.scope},
@@ -182,8 +202,8 @@ class Teller:
         missing = max(1, missing)
         rows = self._connection.execute(
             "SELECT amount, until_steady, until_wall, boot FROM lease WHERE scope = ? AND subject IN (?, ?) "
-            "AND NOT open ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
-            (ask.scope, ask.subject, EVERY_SUBJECT, self._whose.durable, missing),
+            "AND until_steady > ? AND NOT open ORDER BY iif(?, until_wall, until_steady) LIMIT ?",
+            (ask.scope, ask.subject, EVERY_SUBJECT, self._counted_from_s, self._whose.durable, missing),
         )
         latest_s = 0.0
         for amount, until_steady, until_wall, boot in rows:

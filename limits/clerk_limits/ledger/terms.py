@@ -27,6 +27,7 @@ class Ask(NamedTuple):
         hold_s: How long an unsettled permit counts: until its answer must have come, and a period beyond.
         period_s: The window's period.
         prolongs: The lease whose life is to be longer; 0 for a new one. Where it is gone, a new one will do.
+        joins: The lease that new permits are added to, whose life is longer then; likewise.
     """
 
     scope: str
@@ -38,6 +39,7 @@ class Ask(NamedTuple):
     hold_s: float
     period_s: float
     prolongs: int = 0
+    joins: int = 0
 
 
 class Return(NamedTuple):
@@ -61,7 +63,7 @@ class Answer(NamedTuple):
     """What became of one ask.
 
     Attributes:
-        lease: The number of the new lease; 0 where nothing was granted.
+        lease: The number of the lease that they are in; 0 where nothing was granted.
         granted: Permits in it.
         used: Permits of the window that are out now, in all processes.
         wait_s: Seconds until enough settled permits return; None where that is not known.

@@ -24,8 +24,8 @@ def book(folder: Path, *, durable: bool = False, boot: str = "boot-1", pid: int 
     return Book(folder / "ledger.db", boot, durable=durable, pid=pid, label=label)
 
 
-def ask(allowed: int = 10, *, least: int = 1, most: int = 10, spare: int = 0, subject: str = "") -> Ask:
-    return Ask("instance", subject, least, most, spare, allowed, HOLD_S, PERIOD_S)
+def ask(allowed: int = 10, *, least: int = 1, most: int = 10, spare: int = 0, subject: str = "", joins: int = 0) -> Ask:
+    return Ask("instance", subject, least, most, spare, allowed, HOLD_S, PERIOD_S, joins=joins)
 
 
 def returned(lease: int, amount: int = 1, *, hold_s: float | None = AFTER_S, subject: str = "") -> Return:
@@ -64,6 +64,48 @@ def test_each_permit_is_settled_by_itself(folder: Path) -> None:
     assert granted(other, 1.0 + AFTER_S + 0.02).granted == 1
 
 
+def test_permits_that_are_added_to_a_lease_count_and_end_with_the_latest(folder: Path) -> None:
+    one, other = book(folder), book(folder)
+    lease = granted(one, 0.0, ask(most=4)).lease
+    added = granted(one, 50.0, ask(most=3, joins=lease))
+    assert (added.lease, added.granted, added.used) == (lease, 3, 7)
+    assert granted(other, 50.0).granted == 3
+    # Those of the first time were never settled: they count as long as those that were added.
+    answer = granted(other, 50.0 + HOLD_S - 0.1)
+    assert (answer.granted, answer.used) == (0, 10)
+    assert granted(other, 50.0 + HOLD_S).granted == 10
+
+
+def test_several_permits_of_a_lease_end_in_one_trade(folder: Path) -> None:
+    one, other = book(folder), book(folder)
+    lease = granted(one, 0.0).lease
+    two = [returned(lease), returned(lease, 2, hold_s=None)]
+    assert granted(one, 0.0, ask(most=1, spare=10), *two).used == 8
+    assert granted(other, 0.0, ask(most=10)).granted == 2
+    granted(one, 0.0, ask(most=1, spare=10), *[returned(lease, 1, hold_s=None)] * 7)
+    assert granted(other, 0.0, ask(most=10)).granted == 7
+
+
+@pytest.mark.parametrize("gone_s", [0.0, HOLD_S])
+def test_what_is_added_to_a_lease_that_is_gone_is_a_lease_of_its_own(folder: Path, gone_s: float) -> None:
+    one = book(folder)
+    lease = granted(one, 0.0, ask(most=1)).lease
+    back = [returned(lease, hold_s=None)] if not gone_s else []
+    added = granted(one, gone_s, ask(most=2, joins=lease), *back)
+    assert (added.granted, added.used) == (2, 2)
+    assert added.lease != lease
+
+
+@pytest.mark.parametrize("durable", [False, True])
+def test_what_is_free_again_does_not_count_while_it_is_in_the_file(folder: Path, durable: bool) -> None:
+    one = book(folder, durable=durable)
+    granted(one, 0.0, ask(most=1, spare=10), returned(0, 10))
+    # Windows are swept once in a second, and were a moment ago.
+    granted(one, AFTER_S - 0.1, ask(most=1, spare=10))
+    answer = granted(one, AFTER_S + 0.1)
+    assert (answer.granted, answer.used) == (10, 10)
+
+
 def claim(prolongs: int = 0) -> Ask:
     """One permit of every user, of whom four are allowed and half may be claimed."""
     return Ask("user", EVERY_SUBJECT, 1, 1, 2, 4, HOLD_S, PERIOD_S, prolongs)
@@ -90,8 +132,7 @@ def test_numbers_of_a_file_that_was_lost_mean_nothing_in_the_new_one(folder: Pat
     one = book(folder)
     lost = granted(one, 0.0, claim()).lease
     (folder / "ledger.db").unlink()
-    leased = granted(one, 0.0, of_user(1)).lease
-    assert leased == lost
+    assert granted(one, 0.0, of_user(1)).lease != lost
     granted(one, 0.0, None, Return(lost, "user", EVERY_SUBJECT, 1, None, AFTER_S))
     assert granted(one, 0.0, of_user(9)).granted == 3
     # Neither is it prolonged: there is no room for a claim beside four leases.
@@ -288,6 +329,8 @@ class Process:
     book: Book
     leases: list[list[int]] = field(default_factory=list)
     """[lease, permits in hand]"""
+    joins: int = 0
+    """The lease that it had last."""
     under_way: list[int] = field(default_factory=list)
     """Lease of each request that was sent and not answered."""
 
@@ -326,9 +369,9 @@ class Processes(RuleBasedStateMachine):
     def some(self, data: st.DataObject) -> Process:
         return data.draw(st.sampled_from(self.processes))
 
-    @rule(data=st.data(), most=st.integers(1, 4), spare=st.sampled_from([0, 0, 0, 1]))
-    def lease(self, data: st.DataObject, most: int, spare: int) -> None:
-        self.lease_for(self.some(data), most, spare)
+    @rule(data=st.data(), most=st.integers(1, 4), spare=st.sampled_from([0, 0, 0, 1]), joins=st.booleans())
+    def lease(self, data: st.DataObject, most: int, spare: int, joins: bool) -> None:
+        self.lease_for(self.some(data), most, spare, joins)
 
     @rule(data=st.data())
     def request(self, data: st.DataObject) -> None:
@@ -344,10 +387,12 @@ class Processes(RuleBasedStateMachine):
             self.open.setdefault(id(process), []).append(len(self.spans))
             self.spans.append((self.now_s, self.now_s + 65.0 + 30.0))
 
-    def lease_for(self, process: Process, most: int, spare: int) -> bool:
-        answer = process.book.trade(self.moment(), (), [ask(self.allowed, most=most, spare=spare)]).answers[0]
+    def lease_for(self, process: Process, most: int, spare: int, joins: bool = False) -> bool:
+        wish = ask(self.allowed, most=most, spare=spare, joins=process.joins if joins else 0)
+        answer = process.book.trade(self.moment(), (), [wish]).answers[0]
         if answer.granted:
             process.leases.append([answer.lease, answer.granted])
+            process.joins = answer.lease
         return answer.granted > 0
 
     @rule(data=st.data())
