@@ -10,7 +10,6 @@ can be checked, and be compared with others, before the first request; that word
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -144,7 +143,7 @@ class Referring:
             return draft
         key = self._key.render(self._view(values))
         assert isinstance(key, str), "the key of a step is a required text"
-        return dataclasses.replace(draft, name=name_of(self._step, key.strip()))
+        return draft._replace(name=name_of(self._step, key.strip()))
 
     def payload(self, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """The group and the payload of a row, with every id.

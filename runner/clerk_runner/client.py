@@ -30,6 +30,7 @@ from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
 from clerk_jobs.metadata.numbers import loads_exact, spelling
+from clerk_jobs.record import Record
 from clerk_runner.body import MAX_BODY, STEP, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
 from clerk_runner.logs import redact
@@ -60,8 +61,7 @@ MAX_CODE, MAX_MESSAGE = 100, 500
 """Characters of an error that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Record, frozen=True):
     """A whole answer, with the headers that the limits need.
 
     Attributes:
@@ -78,8 +78,7 @@ class Answered:
     moved: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(Record, frozen=True):
     """Clerk cannot have seen the request.
 
     Attributes:
@@ -92,8 +91,7 @@ class NotSent:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(Record, frozen=True):
     """Nobody knows whether Clerk did what was asked."""
 
     reason: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
@@ -69,7 +68,7 @@ class ImagePayloads:
             before = before_of(reader, self._journal.span, doubtful)
         finally:
             reader.close()
-        return [dataclasses.replace(item, before=before.get(item.target or "")) for item in items]
+        return [item._replace(before=before.get(item.target or "")) for item in items]
 
 
 class Comparer:

@@ -8,12 +8,13 @@ ONCE call is sent once, and its end is told.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
 import orjson
 
 from clerk_jobs.call import Call, Reply, Safety, Talk
+from clerk_jobs.record import Record
 from clerk_limits.clock import Clock
 from clerk_limits.gate import Gate, Permit
 from clerk_limits.ledger.errors import LedgerError
@@ -36,8 +37,7 @@ MOST_MOVES = 3
 """So often in a row the same host may say that a GET is elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Record, frozen=True):
     """How the one attempt at a ONCE call ended.
 
     Attributes:

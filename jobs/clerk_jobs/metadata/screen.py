@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -22,6 +21,7 @@ from clerk_jobs.metadata.trees import (
     project,
     size_of,
 )
+from clerk_jobs.record import Record
 
 __all__ = [
     "Image",
@@ -37,8 +37,7 @@ __all__ = [
 Fields = Mapping[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(Record, frozen=True):
     """What a write changes.
 
     Attributes:
@@ -52,8 +51,7 @@ class Image:
     changes: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Record, frozen=True):
     """What reading said about the rows of one subject.
 
     Attributes:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from clerk_jobs.call import Call, ReadRefused, Reply, Safety, Talk
 from clerk_jobs.reading import read_batches
+from clerk_jobs.record import Record
 
 __all__ = ["TARGETS", "Current", "Found", "Matching", "Mode", "Target", "match_key", "read_current", "write_call"]
 
@@ -88,8 +89,7 @@ TARGETS: Final[Mapping[str, Target]] = {
 """By their name in a job file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Current:
+class Current(Record, frozen=True):
     """A thing as Clerk has it now.
 
     Attributes:

@@ -9,12 +9,12 @@ Source: Clerk's documentation, "User metadata", and its OpenAPI document 2026-05
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from clerk_jobs.metadata.numbers import canonical, spelling
+from clerk_jobs.record import Record
 
 __all__ = [
     "ABSENT",
@@ -64,8 +64,7 @@ class Anew(dict[str, Any]):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Record, frozen=True):
     """One place at which two trees differ.
 
     Attributes:
