@@ -9,7 +9,7 @@ What there are several of for each call is a named tuple: a frozen dataclass tak
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -128,7 +128,7 @@ class Call:
         body: a JSON value, or None for no body.
         subject: whose own limit counts this call (a user's, an organization's or a membership's id).
         items: how many items' effects this call carries, 0 for reads.
-        exact: whether numbers of the answer keep their spelling, see `clerk_jobs.metadata.numbers`.
+        reads: reads the body of a success, a ValueError says that it is not whole; None for plain JSON.
     """
 
     operation: str
@@ -140,7 +140,7 @@ class Call:
     body: Any = field(default=None, repr=False)
     subject: str | None = None
     items: int = 0
-    exact: bool = False
+    reads: Callable[[bytes | memoryview], Any] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

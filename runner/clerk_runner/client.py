@@ -29,7 +29,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from clerk_jobs.call import Call, Problem, Reply
-from clerk_jobs.metadata.numbers import loads_exact, spelling
+from clerk_jobs.metadata.numbers import spelling
 from clerk_jobs.record import Record
 from clerk_runner.body import MAX_BODY, STEP, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
@@ -212,7 +212,7 @@ class Client:
         assert self._session is not None, "the client is used as an async context manager"
         url = self._url(call)
         data = None if call.body is None else spelling(call.body)
-        decode = loads_exact if call.exact else decode
+        decode = call.reads or decode
         headers = None if data is None else JSON_HEADERS
         asks = _DEPART.set(depart)
         try:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from clerk_jobs.call import Call, ReadRefused, Reply, Safety, Talk
+from clerk_jobs.metadata.answers import reader_of
 from clerk_jobs.reading import read_batches
 from clerk_jobs.record import Record
 
@@ -20,6 +21,13 @@ SIGNED: Final = frozenset({"user_id", "external_id", "organization_id"})
 """Filters in which a leading + includes and a leading - excludes. Source: Clerk's OpenAPI document 2026-05-12."""
 WITHOUT_CASE: Final = frozenset({"email_address", "username"})
 PAGE: Final = 100
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "email_address": ("email_addresses",),
+    "phone_number": ("phone_numbers",),
+    "external_id": ("external_id",),
+    "username": ("username",),
+}
+"""Where an object of Clerk's has the identifiers of a kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
         body=dict(body),
         subject=subject,
         items=items,
-        exact=True,
+        reads=reader_of(target.fields),
     )
 
 
@@ -158,7 +166,9 @@ def _read_batch(
     """Read a batch; a refused one is asked again in halves, so that one bad value does not refuse the others."""
     path = target.list_template.replace("{organization_id}", quote(group, safe=""))
     query = (*batch, ("limit", str(PAGE)))
-    reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query, exact=True)
+    # By an id nothing else is looked at: addresses are a good part of what would be read.
+    reads = reader_of((*target.fields, "id", "public_user_data", *_KEYS.get(by, ())))
+    reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query, reads=reads)
     if reply.status == 404:
         # The organization is not there, so nobody is its member.
         return
