@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from clerk_jobs.call import Outcome, State
 from clerk_runner.intake import Names
 from clerk_runner.records import Intent
+from clerk_runner.short_ids import packed
 
 __all__ = ["AT_ONCE", "ROUND_MS", "Ending", "begin", "finish", "last_attempt", "settle", "withdraw"]
 
@@ -132,14 +133,14 @@ def settle(db: sqlite3.Connection, outcomes: Sequence[Outcome], *, sent: bool = 
     """
     names = Names(db)
     plain: dict[tuple[State, int | None], list[int]] = {}
-    named: dict[tuple[State, int | None], list[tuple[int, str]]] = {}
+    named: dict[tuple[State, int | None], list[tuple[int, bytes | str | None]]] = {}
     others = []
     for outcome in outcomes:
         verdict = names.verdict(outcome.code, outcome.message)
         if outcome.trace_id or outcome.alone or outcome.revoke or outcome.state is State.DOUBT:
             others.append(_columns_of(outcome, verdict))
         elif outcome.resource_id is not None:
-            named.setdefault((outcome.state, verdict), []).append((outcome.seq, outcome.resource_id))
+            named.setdefault((outcome.state, verdict), []).append((outcome.seq, packed(outcome.resource_id)))
         else:
             plain.setdefault((outcome.state, verdict), []).append(outcome.seq)
     # That it was sent is all that the item has to know then.
@@ -175,5 +176,5 @@ def _with_pairs(
 
 def _columns_of(outcome: Outcome, verdict: int | None) -> tuple[object, ...]:
     doubt = outcome.state is State.DOUBT
-    told = (outcome.resource_id, outcome.trace_id, outcome.alone, outcome.revoke)
+    told = (packed(outcome.resource_id), outcome.trace_id, outcome.alone, outcome.revoke)
     return (outcome.state, verdict, *told, doubt, doubt, outcome.seq)

@@ -16,6 +16,7 @@ import dataclasses
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +27,7 @@ from clerk_runner import attempts, intake
 from clerk_runner.attempts import AT_ONCE
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
 from clerk_runner.schema import add_names, damaged, open_writer
+from clerk_runner.short_ids import unpacked
 from clerk_runner.spans import Span
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
@@ -87,6 +89,14 @@ class Journal:
     async def checkpoint(self) -> None:
         """Bring everything into the main file, so that a lost side file does not make a new journal of this one."""
         await self._writer.outside(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def shrink(self) -> None:
+        """Give back what the file needed only while items were open, once nearly none are: an eighth or so.
+
+        Where the disk has no room to do it in, it stays as it is: nothing is lost by that.
+        """
+        with suppress(sqlite3.Error):
+            await self._writer.give_back()
 
     async def ingest(self, rows: Sequence[SourceRow]) -> None:
         """Take rows of the input in, in order; ``seal`` follows after the last one."""
@@ -270,4 +280,4 @@ class Journal:
 def open_item(row: Iterable[Any]) -> OpenItem:
     """An item out of a row of `OPEN_COLUMNS`."""
     seq, line, offset, digest, group, alone, doubts, since_ms, revoke, target = row
-    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, target)
+    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, unpacked(target))

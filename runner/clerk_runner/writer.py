@@ -67,6 +67,8 @@ class SqliteWriter:
         path: the database; created 0600.
         journal_mode: WAL for a file with one writer, TRUNCATE where several processes write.
         synchronous: FULL where a lost commit could repeat an effect, NORMAL for what can be read again.
+        gives_back: whether pages that hold nothing any more can be given back, if the file is new; see
+            ``give_back``.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class SqliteWriter:
         *,
         journal_mode: Literal["WAL", "TRUNCATE"],
         synchronous: Literal["FULL", "NORMAL", "OFF"],
+        gives_back: bool = False,
     ) -> None:
         """Open the database and start the thread.
 
@@ -84,6 +87,9 @@ class SqliteWriter:
         create_private(path)
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
         try:
+            if gives_back:
+                # Before anything else: the first page says it, and nothing short of a copy of the file changes it.
+                self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._connection.execute(f"PRAGMA journal_mode={journal_mode}")
             self._connection.execute(f"PRAGMA synchronous={synchronous}")
             self._connection.execute("PRAGMA fullfsync=1")
@@ -126,6 +132,18 @@ class SqliteWriter:
     def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """The same as ``run``, but outside of any transaction, for what SQLite allows only there."""
         return self._place(work, grouped=False)
+
+    def give_back(self) -> asyncio.Future[None]:
+        """Move the file's last pages into those that hold nothing any more, and cut it off behind them.
+
+        It costs as many pages as are given back, and a kill or a full disk on the way changes nothing.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            # A script, which runs to its end: ``execute`` takes a single step of it, and that is a single page.
+            db.executescript("PRAGMA incremental_vacuum")
+
+        return self.outside(work)
 
     def close(self) -> None:
         """Finish what was ordered, then close; safe to call twice."""

@@ -426,7 +426,9 @@ def test_a_journal_that_lost_its_side_file_still_knows_what_was_to_be_sent(tmp_p
     assert on(copy, lambda journal: journal.counts()).total() == 1
 
 
-@pytest.mark.parametrize(("version", "code"), [(JOURNAL_VERSION + 1, "journal_newer"), (1, "journal_older")])
+@pytest.mark.parametrize(
+    ("version", "code"), [(JOURNAL_VERSION + 1, "journal_newer"), (4, "journal_older"), (1, "journal_older")]
+)
 def test_a_newer_version_is_refused(tmp_path: Path, version: int, code: str) -> None:
     path = tmp_path / "run.db"
     filled(path, 1)
