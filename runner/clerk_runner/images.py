@@ -69,13 +69,13 @@ def keep_images(
     """
     db.executemany(f"DELETE FROM {span.images} WHERE seq = ?", [(seq,) for seq in folded])  # noqa: S608  a name of ours
     place, same = _Shared(db, "place"), _Shared(db, "same")
-    rows: list[tuple[int, int | bytes | None, int | bytes]] = []
-    for seq, image in images.items():
-        if undo:
-            places, values = _parted(image.changes)
-            rows.append((seq, place.number(places), same.number(image.digest + values)))
-        else:
-            rows.append((seq, None, same.number(image.digest)))
+    known: dict[tuple[bytes, bytes], tuple[int | bytes | None, int | bytes]] = {}
+    for image in images.values():
+        if (image.digest, image.changes) not in known:
+            places, values = _parted(image.changes) if undo else (None, b"")
+            number = None if places is None else place.number(places)
+            known[image.digest, image.changes] = number, same.number(image.digest + values)
+    rows = [(seq, *known[image.digest, image.changes]) for seq, image in images.items()]
     db.executemany(f"INSERT OR REPLACE INTO {span.images} VALUES (?, ?, ?)", rows)  # noqa: S608  a name of ours
 
 

@@ -24,7 +24,7 @@ import orjson
 
 from clerk_jobs.call import Outcome, State
 from clerk_runner import attempts, intake
-from clerk_runner.attempts import AT_ONCE
+from clerk_runner.attempts import AT_ONCE, Attempts, Ending
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
 from clerk_runner.schema import add_names, damaged, open_writer
 from clerk_runner.short_ids import unpacked
@@ -52,6 +52,7 @@ class Journal:
         self.path = path
         self.span = Span()
         self._writer = open_writer(path, durable=durable)
+        self._attempts = Attempts()
         self.watcher: Callable[[Sequence[Outcome]], None] | None = None
         """Is told what was written of items, once it is on the disk."""
 
@@ -188,7 +189,7 @@ class Journal:
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
-        return await self._writer.together(attempts.begin, intent)
+        return await self._writer.together(self._attempts.begin, intent)
 
     async def renew(self, attempt: int, intent_ms: int, server_ms: int) -> None:
         """Move an intent's time forward when its commit took long; nothing was sent under the old one."""
@@ -203,8 +204,7 @@ class Journal:
 
     async def finish(self, attempt: int, ended_ms: int, outcomes: Sequence[Outcome], *, answered: bool) -> None:
         """Write down how an attempt ended and what became of its items."""
-
-        await self._writer.together(attempts.finish, attempts.Ending(attempt, ended_ms, outcomes, answered))
+        await self._writer.together(self._attempts.finish, Ending(attempt, ended_ms, outcomes, answered))
         self._tell(outcomes)
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -213,7 +213,7 @@ class Journal:
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""
-        await self._writer.run(lambda db: attempts.withdraw(db, attempt, seqs))
+        await self._writer.run(lambda db: self._attempts.withdraw(db, attempt, seqs))
 
     async def recover(self) -> int:
         """After a crash every open intent is a doubt; returns how many items that touched."""

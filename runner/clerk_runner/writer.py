@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 GROUP = 64
 """Most pieces of work in one transaction."""
+STATEMENTS = 512
+"""Statements that are kept ready: one for many rows has as many forms as it can have rows, up to ``GROUP``."""
 GATHER_S = 0.01
 """How long a piece of work may wait for others to commit with."""
 
@@ -45,7 +47,7 @@ class _Order:
     piece: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Result:
     value: Any = None
     error: BaseException | None = None
@@ -85,7 +87,9 @@ class SqliteWriter:
             sqlite3.Error: the file cannot be opened or is no database.
         """
         create_private(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=STATEMENTS
+        )
         try:
             if gives_back:
                 # Before anything else: the first page says it, and nothing short of a copy of the file changes it.
