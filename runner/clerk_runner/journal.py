@@ -182,9 +182,21 @@ class Journal:
 
         return await self._writer.run(work)
 
-    async def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what became of items outside an attempt: screened, reconciled."""
-        await self._writer.run(lambda db: attempts.settle(db, outcomes))
+    async def settle(
+        self, outcomes: Sequence[Outcome], also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
+        """Write down what became of items outside an attempt: screened, reconciled.
+
+        Args:
+            also: writes what belongs to it, in the same transaction.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            attempts.settle(db, outcomes)
+            if also is not None:
+                also(db)
+
+        await self._writer.run(work)
         self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
