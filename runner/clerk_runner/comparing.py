@@ -137,8 +137,7 @@ class Comparer:
         images = {verdict.outcomes[0].seq: verdict.image for verdict in verdicts if verdict.image is not None}
         folded = [outcome.seq for verdict in verdicts for outcome in verdict.outcomes[1:]]
         span, undo = self._journal.span, self._undo
-        await self._journal.settle(outcomes)
-        await self._journal.read(lambda db: keep_images(db, span, images, undo=undo, folded=folded))
+        await self._journal.settle(outcomes, lambda db: keep_images(db, span, images, undo=undo, folded=folded))
         self.screened += len(outcomes)
         self.large += sum(verdict.large for verdict in verdicts)
 

@@ -78,6 +78,7 @@ async def finish(folder: RunFolder, journal: Journal, parts: Sequence[Part], end
         log.warning("report", reason=trouble)
     if ended.state == "finalizing":
         await journal.put(state="done")
+        await journal.shrink()
     return summary
 
 

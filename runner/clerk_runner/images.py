@@ -2,13 +2,14 @@
 
 One row for a subject, by the first of its items, in a table of each step's own::
 
-    image(seq, places, digest, before)      image_1, image_2 … for the steps after the first
+    image(seq, places, was)                 image_1, image_2 … for the steps after the first
     earlier(subject, digest, changes)       earlier_1, … what was written before the input was taken in anew
-    place(id, said)                         where rows change something: thousands of them share a few
+    place(id, said), same(id, said)         what thousands of images share: their places, and all else
 
-``digest`` is of all that the write touches, as it was. ``places`` are the places that change, and ``before`` the values
-there, the old one and the new one of each, as the job kind encodes them; NULL where nobody wants them kept. A million
-images are most of what the journal of a backfill holds, so nothing in it is said twice.
+``places`` are the places that change, NULL where nobody wants the old values kept. ``was`` is the digest of all that
+the write touches, as it was, and behind it the values at the places, the old one and the new one of each, as the job
+kind encodes them. Either is the number of what it says, or says it itself: a backfill finds few old values, and many
+times each. ``subject`` is kept as ``clerk_runner.short_ids`` does it.
 """
 
 from __future__ import annotations
@@ -18,29 +19,34 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from itertools import groupby
+from typing import TypeAlias
 
 import orjson
 
 from clerk_jobs.metadata.screen import Image
+from clerk_runner.short_ids import packed, unpacked
 from clerk_runner.spans import Span
 
 __all__ = ["before_of", "changes_of", "existed", "has_images", "keep_images", "mark_written", "prepare_images"]
 
+_Kept: TypeAlias = bytes | str
+"""A subject's id as it is kept."""
+
 AT_ONCE = 500
-MOST_PLACES = 1_000
-"""Places that are kept once; rows that change others, each its own, say them themselves."""
+MOST_SHARED = 1_000
+"""So many sayings of a kind are kept once; images that say other things, each its own, hold them themselves."""
+DIGEST_BYTES = 8
+"""Bytes of an image's digest; see ``clerk_jobs.metadata.trees.digest_of``."""
 
 
 def prepare_images(db: sqlite3.Connection, span: Span) -> None:
     """Make the tables where there are none. An image goes where its item goes."""
     image, earlier = span.images, span.earlier
-    db.execute("CREATE TABLE IF NOT EXISTS place(id INTEGER PRIMARY KEY, said BLOB NOT NULL UNIQUE)")
+    for shared in ("place", "same"):
+        db.execute(f"CREATE TABLE IF NOT EXISTS {shared}(id INTEGER PRIMARY KEY, said BLOB NOT NULL UNIQUE)")
+    db.execute(f"CREATE TABLE IF NOT EXISTS {image}(seq INTEGER PRIMARY KEY, places, was NOT NULL)")
     db.execute(
-        f"CREATE TABLE IF NOT EXISTS {image}(seq INTEGER PRIMARY KEY, places, digest BLOB NOT NULL, before BLOB)"
-    )
-    db.execute(
-        f"CREATE TABLE IF NOT EXISTS {earlier}(subject TEXT PRIMARY KEY, digest BLOB NOT NULL, changes BLOB) "
-        "WITHOUT ROWID"
+        f"CREATE TABLE IF NOT EXISTS {earlier}(subject PRIMARY KEY, digest BLOB NOT NULL, changes BLOB) WITHOUT ROWID"
     )
     db.execute(
         f"CREATE TRIGGER IF NOT EXISTS {image}_moves AFTER UPDATE OF seq ON item BEGIN "  # noqa: S608  a name of ours
@@ -62,34 +68,43 @@ def keep_images(
         folded: the other items of these subjects; what was kept by one of them is kept no more.
     """
     db.executemany(f"DELETE FROM {span.images} WHERE seq = ?", [(seq,) for seq in folded])  # noqa: S608  a name of ours
-    places = _Places(db)
-    rows = []
-    for seq, image in images.items():
-        said, values = _parted(image.changes) if undo else (None, None)
-        rows.append((seq, None if said is None else places.number(said), image.digest, values))
-    db.executemany(f"INSERT OR REPLACE INTO {span.images} VALUES (?, ?, ?, ?)", rows)  # noqa: S608  a name of ours
+    place, same = _Shared(db, "place"), _Shared(db, "same")
+    known: dict[tuple[bytes, bytes], tuple[int | bytes | None, int | bytes]] = {}
+    for image in images.values():
+        if (image.digest, image.changes) not in known:
+            places, values = _parted(image.changes) if undo else (None, b"")
+            number = None if places is None else place.number(places)
+            known[image.digest, image.changes] = number, same.number(image.digest + values)
+    rows = [(seq, *known[image.digest, image.changes]) for seq, image in images.items()]
+    db.executemany(f"INSERT OR REPLACE INTO {span.images} VALUES (?, ?, ?)", rows)  # noqa: S608  a name of ours
 
 
-class _Places:
-    """Numbers of places within one transaction."""
+class _Shared:
+    """Numbers of what images of one transaction say, in a table of what many say."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, table: str) -> None:
         self._db = db
+        self._table = table
+        self._left: int | None = None
         self._known: dict[bytes, int | bytes] = {}
 
     def number(self, said: bytes) -> int | bytes:
-        """The number of places; themselves, where there are too many of them already."""
+        """The number of a saying; itself, where there are too many of them already."""
         known = self._known.get(said)
         if known is None:
-            found = self._db.execute("SELECT id FROM place WHERE said = ?", (said,)).fetchone()
-            if found is not None:
-                known = int(found[0])
-            elif self._db.execute("SELECT count(*) FROM place").fetchone()[0] < MOST_PLACES:
-                known = self._db.execute("INSERT INTO place(said) VALUES (?)", (said,)).lastrowid or 0
-            else:
-                known = said
-            self._known[said] = known
+            query = f"SELECT id FROM {self._table} WHERE said = ?"  # noqa: S608  a name of ours
+            found = self._db.execute(query, (said,)).fetchone()
+            known = self._known[said] = self._add(said) if found is None else int(found[0])
         return known
+
+    def _add(self, said: bytes) -> int | bytes:
+        if self._left is None:
+            query = f"SELECT count(*) FROM {self._table}"  # noqa: S608  a name of ours
+            self._left = MOST_SHARED - int(self._db.execute(query).fetchone()[0])
+        if self._left <= 0:
+            return said
+        self._left -= 1
+        return self._db.execute(f"INSERT INTO {self._table}(said) VALUES (?)", (said,)).lastrowid or 0  # noqa: S608
 
 
 def _parted(changes: bytes) -> tuple[bytes, bytes]:
@@ -142,16 +157,17 @@ def mark_written(db: sqlite3.Connection, span: Span) -> None:
         db.execute(keep, (subject, digest, changes if old is None else _joined(old[0], changes)))
 
 
-def _images(db: sqlite3.Connection, span: Span, which: str) -> Iterator[tuple[str, bytes, bytes | None]]:
+def _images(db: sqlite3.Connection, span: Span, which: str) -> Iterator[tuple[_Kept, bytes, bytes | None]]:
     """Subject, digest and changes of the images whose items are so, by subject; of several of one the last."""
     rows = db.execute(
-        "SELECT max(item.seq), resource, image.digest, coalesce(place.said, places), before "  # noqa: S608  constants
-        f"FROM {span.images} AS image JOIN item USING (seq) LEFT JOIN place ON place.id = places "
+        "SELECT max(item.seq), resource, coalesce(place.said, places), coalesce(same.said, was) "  # noqa: S608  constants
+        f"FROM {span.images} AS image JOIN item USING (seq) "
+        "LEFT JOIN place ON place.id = places LEFT JOIN same ON same.id = was "
         f"WHERE resource IS NOT NULL AND {which} AND seq BETWEEN ? AND ? GROUP BY resource ORDER BY resource",
         (span.first, span.last),
     )
-    for _, subject, digest, said, values in rows:
-        yield subject, digest, None if values is None else _put_together(said, values)
+    for _, subject, places, was in rows:
+        yield subject, was[:DIGEST_BYTES], None if places is None else _put_together(places, was[DIGEST_BYTES:])
 
 
 def before_of(db: sqlite3.Connection, span: Span, subjects: Mapping[int, str]) -> dict[str, bytes]:
@@ -161,11 +177,14 @@ def before_of(db: sqlite3.Connection, span: Span, subjects: Mapping[int, str]) -
     for start in range(0, len(seqs), AT_ONCE):
         part = seqs[start : start + AT_ONCE]
         marks = ", ".join("?" * len(part))
-        query = f"SELECT seq, digest FROM {span.images} WHERE seq IN ({marks})"  # noqa: S608  only marks
-        found.update((subjects[seq], digest) for seq, digest in db.execute(query, part))
+        query = (
+            f"SELECT seq, coalesce(same.said, was) FROM {span.images} LEFT JOIN same ON same.id = was "  # noqa: S608
+            f"WHERE seq IN ({marks})"
+        )
+        found.update((subjects[seq], was[:DIGEST_BYTES]) for seq, was in db.execute(query, part))
     query = f"SELECT digest FROM {span.earlier} WHERE subject = ?"  # noqa: S608  a name of ours
     for subject in set(subjects.values()) - found.keys():
-        found.update((subject, digest) for (digest,) in db.execute(query, (subject,)))
+        found.update((subject, digest) for (digest,) in db.execute(query, (packed(subject),)))
     return found
 
 
@@ -176,16 +195,26 @@ def has_images(db: sqlite3.Connection, span: Span) -> bool:
 
 
 def existed(span: Span) -> str:
-    """A query for the subjects that have an image: whatever else a run sent to, it made."""
+    """A query for the subjects, as they are kept, that have an image: whatever else a run sent to, it made."""
     own = f"seq BETWEEN {span.first} AND {span.last} AND resource IS NOT NULL"
     images = f"SELECT resource FROM {span.images} JOIN item USING (seq) WHERE {own}"  # noqa: S608  names and numbers
     return f"{images} UNION SELECT subject FROM {span.earlier}"  # noqa: S608  as above
 
 
 def changes_of(db: sqlite3.Connection, span: Span, which: str = SENT) -> Iterator[tuple[str, bytes | None]]:
-    """The changes of every subject that was written, or may have been, by subject; None where they were not kept."""
+    """The changes of every subject that was written, or may have been, in an order that stays the same.
+
+    None where they were not kept.
+    """
     now = ((subject, changes) for subject, _, changes in _images(db, span, which))
     before = db.execute(f"SELECT subject, changes FROM {span.earlier} ORDER BY subject")  # noqa: S608  a name of ours
-    both = heapq.merge(before, now, key=lambda row: row[0])
-    for subject, rows in groupby(both, key=lambda row: row[0]):
+    both = heapq.merge(before, now, key=lambda row: _order(row[0]))
+    for kept, rows in groupby(both, key=lambda row: row[0]):
+        subject = unpacked(kept)
+        assert subject is not None, "an image without a subject was read"
         yield subject, reduce(_joined, [changes for _, changes in rows])
+
+
+def _order(kept: _Kept) -> tuple[bool, _Kept]:
+    """SQLite's order: texts come before bytes."""
+    return isinstance(kept, bytes), kept

@@ -41,24 +41,13 @@ INSERT_SETTLED = "INSERT INTO item(seq, line, offset, state, verdict) VALUES (?,
 
 
 class Names:
-    """Ids of verdicts, groups and operations within one transaction: thousands of rows share a few."""
+    """Ids of verdicts and groups within one transaction: thousands of rows share a few."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         """Know nothing yet."""
         self._db = db
         self._verdicts: dict[tuple[str, str], int] = {}
         self._groups: dict[str, int] = {}
-        self._operations: dict[tuple[str, str], int] = {}
-
-    def operation(self, method: str, template: str) -> int:
-        """The id of an operation."""
-        known = self._operations.get((method, template))
-        if known is None:
-            self._db.execute("INSERT OR IGNORE INTO operation(method, template) VALUES (?, ?)", (method, template))
-            query = "SELECT id FROM operation WHERE method = ? AND template = ?"
-            known = int(self._db.execute(query, (method, template)).fetchone()[0])
-            self._operations[method, template] = known
-        return known
 
     def verdict(self, code: str, message: str) -> int | None:
         """The id of a reason; None for no reason."""

@@ -16,6 +16,7 @@ import dataclasses
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +24,10 @@ import orjson
 
 from clerk_jobs.call import Outcome, State
 from clerk_runner import attempts, intake
-from clerk_runner.attempts import AT_ONCE
+from clerk_runner.attempts import AT_ONCE, Attempts, Ending
 from clerk_runner.records import Doubt, Intent, OpenItem, SourceRow
 from clerk_runner.schema import add_names, damaged, open_writer
+from clerk_runner.short_ids import unpacked
 from clerk_runner.spans import Span
 
 __all__ = ["OPEN_COLUMNS", "Doubt", "Intent", "Journal", "OpenItem", "SourceRow", "open_item"]
@@ -50,6 +52,7 @@ class Journal:
         self.path = path
         self.span = Span()
         self._writer = open_writer(path, durable=durable)
+        self._attempts = Attempts()
         self.watcher: Callable[[Sequence[Outcome]], None] | None = None
         """Is told what was written of items, once it is on the disk."""
 
@@ -87,6 +90,14 @@ class Journal:
     async def checkpoint(self) -> None:
         """Bring everything into the main file, so that a lost side file does not make a new journal of this one."""
         await self._writer.outside(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+
+    async def shrink(self) -> None:
+        """Give back what the file needed only while items were open, once nearly none are: an eighth or so.
+
+        Where the disk has no room to do it in, it stays as it is: nothing is lost by that.
+        """
+        with suppress(sqlite3.Error):
+            await self._writer.give_back()
 
     async def ingest(self, rows: Sequence[SourceRow]) -> None:
         """Take rows of the input in, in order; ``seal`` follows after the last one."""
@@ -171,14 +182,26 @@ class Journal:
 
         return await self._writer.run(work)
 
-    async def settle(self, outcomes: Sequence[Outcome]) -> None:
-        """Write down what became of items outside an attempt: screened, reconciled."""
-        await self._writer.run(lambda db: attempts.settle(db, outcomes))
+    async def settle(
+        self, outcomes: Sequence[Outcome], also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
+        """Write down what became of items outside an attempt: screened, reconciled.
+
+        Args:
+            also: writes what belongs to it, in the same transaction.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            attempts.settle(db, outcomes)
+            if also is not None:
+                also(db)
+
+        await self._writer.run(work)
         self._tell(outcomes)
 
     async def begin(self, intent: Intent) -> int:
         """Write an intent down before its call is sent; returns the attempt's number."""
-        return await self._writer.together(attempts.begin, intent)
+        return await self._writer.together(self._attempts.begin, intent)
 
     async def renew(self, attempt: int, intent_ms: int, server_ms: int) -> None:
         """Move an intent's time forward when its commit took long; nothing was sent under the old one."""
@@ -193,8 +216,7 @@ class Journal:
 
     async def finish(self, attempt: int, ended_ms: int, outcomes: Sequence[Outcome], *, answered: bool) -> None:
         """Write down how an attempt ended and what became of its items."""
-
-        await self._writer.together(attempts.finish, attempts.Ending(attempt, ended_ms, outcomes, answered))
+        await self._writer.together(self._attempts.finish, Ending(attempt, ended_ms, outcomes, answered))
         self._tell(outcomes)
 
     def _tell(self, outcomes: Sequence[Outcome]) -> None:
@@ -203,7 +225,7 @@ class Journal:
 
     async def withdraw(self, attempt: int, seqs: Sequence[int]) -> None:
         """Take back an intent that is known not to have been sent; it counts against no quota."""
-        await self._writer.run(lambda db: attempts.withdraw(db, attempt, seqs))
+        await self._writer.run(lambda db: self._attempts.withdraw(db, attempt, seqs))
 
     async def recover(self) -> int:
         """After a crash every open intent is a doubt; returns how many items that touched."""
@@ -270,4 +292,4 @@ class Journal:
 def open_item(row: Iterable[Any]) -> OpenItem:
     """An item out of a row of `OPEN_COLUMNS`."""
     seq, line, offset, digest, group, alone, doubts, since_ms, revoke, target = row
-    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, target)
+    return OpenItem(seq, line, offset, digest, group, bool(alone), doubts, since_ms, revoke, unpacked(target))

@@ -24,6 +24,7 @@ from clerk_runner.errors import RunnerError, StoppedError, UsageError
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.journal import Journal
 from clerk_runner.schema import is_blank, open_reader
+from clerk_runner.short_ids import unpacked
 from clerk_runner.spans import facts_of_steps
 from clerk_runner.writer import create_private
 
@@ -211,7 +212,7 @@ class MappingKeeper:
                 old_id = self._drafting.old_id(row.values) if isinstance(row, Row) else ""
                 seen.execute("INSERT OR IGNORE INTO old VALUES (?)", (old_id,))
                 if place is not None and self._span.row(place[0]) == row.number:
-                    yield old_id, place[1]
+                    yield old_id, unpacked(place[1]) or ""
                     place = places.fetchone()
 
     def _kept(self, seen: sqlite3.Connection) -> Iterator[tuple[str, ...]]:

@@ -11,6 +11,7 @@ from typing import Any
 from clerk_jobs.call import State
 from clerk_jobs.references import Found
 from clerk_runner.schema import open_reader
+from clerk_runner.short_ids import unpacked
 
 __all__ = ["NamedRows"]
 
@@ -65,7 +66,7 @@ class NamedRows:
             self._readers = [open_reader(path, shared=True) for path in self._journals]
         for reader in self._readers:
             if rows := reader.execute(QUERY, (name,)).fetchall():
-                return found_in(rows)
+                return found_in([(state, unpacked(resource)) for state, resource in rows])
         return Found(why="is not there, or cannot be sent")
 
 

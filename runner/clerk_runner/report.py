@@ -25,6 +25,7 @@ from clerk_jobs.errors import InputError
 from clerk_jobs.rows import Row, RowFault, RowSource
 from clerk_runner.comma_lines import comma_writer
 from clerk_runner.schema import open_reader
+from clerk_runner.short_ids import unpacked
 from clerk_runner.spans import WIDTH, Span
 from clerk_runner.writer import create_private
 
@@ -181,7 +182,7 @@ def write_results(journal: Path, path: Path, steps: Sequence[str] = ()) -> None:
             writer.writerow(("step", *columns) if steps else columns)
             for seq, line, _, state, code, message, resource, _ in reader.execute(f"{ROWS} ORDER BY item.seq"):
                 word = WORDS[State(state)]
-                row = (seq % WIDTH, max(line, 0), word, code or "", defused(message or ""), resource or "")
+                row = (seq % WIDTH, max(line, 0), word, code or "", defused(message or ""), unpacked(resource) or "")
                 writer.writerow((steps[seq // WIDTH], *row) if steps else row)
     finally:
         reader.close()

@@ -25,9 +25,9 @@ __all__ = [
     "open_writer",
 ]
 
-JOURNAL_VERSION = 4
-"""3 is a journal whose items have no names, 4 one whose items may have: those of a job with steps."""
-WITHOUT_NAMES = 3
+JOURNAL_VERSION = 6
+"""5 is a journal whose items have no names, 6 one whose items may have: those of a job with steps."""
+WITHOUT_NAMES = 5
 APPLICATION_ID = 0x636C6B62  # "clkb"
 
 MARK = ".mark"
@@ -43,6 +43,7 @@ TABLES = (
     # A million rows often share a handful of reasons: they are stored once.
     "CREATE TABLE verdict(id INTEGER PRIMARY KEY, code TEXT NOT NULL, message TEXT NOT NULL, UNIQUE(code, message))",
     "CREATE TABLE grp(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+    # ``resource`` is an id of Clerk's, see ``clerk_runner.short_ids``.
     """
     CREATE TABLE item(
         seq INTEGER PRIMARY KEY,
@@ -57,7 +58,7 @@ TABLES = (
         attempt INTEGER,
         since_ms INTEGER,
         verdict INTEGER,
-        resource TEXT,
+        resource,
         revoke TEXT,
         trace TEXT
     )
@@ -111,7 +112,7 @@ def open_writer(path: Path, *, durable: bool) -> SqliteWriter:
     if not fresh:
         _check_whole(path)
     try:
-        writer = SqliteWriter(path, journal_mode="WAL", synchronous="FULL" if durable else "NORMAL")
+        writer = SqliteWriter(path, journal_mode="WAL", synchronous="FULL" if durable else "NORMAL", gives_back=True)
     except sqlite3.Error as error:
         raise damaged(path) from error
     if fresh:

@@ -28,6 +28,7 @@ from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.folders import RunFolder, write_private
 from clerk_runner.images import changes_of, existed, has_images
 from clerk_runner.schema import open_reader
+from clerk_runner.short_ids import unpacked
 from clerk_runner.spans import Span
 from clerk_runner.writer import create_private
 
@@ -150,7 +151,7 @@ def _job_file(run_id: str, job: Job, does: Mapping[str, Any]) -> str:
 
 
 def _changes(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[bytes]:
-    """What a metadata run changed, one line for each subject, in the order of their ids."""
+    """What a metadata run changed, one line for each subject, in an order that stays the same."""
     if not has_images(reader, span):
         raise UsageError(f"run {run_id} has written nothing", code="nothing_to_undo")
     for subject, changes in changes_of(reader, span):
@@ -170,7 +171,7 @@ def _invitations(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterato
         "WHERE item.state = ? AND item.seq BETWEEN ? AND ? ORDER BY item.seq"
     )
     for invitation, organization in reader.execute(query, (State.DONE, span.first, span.last)):
-        yield orjson.dumps({"id": invitation, "organization": organization}) + b"\n"
+        yield orjson.dumps({"id": unpacked(invitation), "organization": organization}) + b"\n"
 
 
 def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[bytes]:  # noqa: ARG001  needs no message
@@ -185,7 +186,7 @@ def _created(reader: sqlite3.Connection, run_id: str, span: Span) -> Iterator[by
         "AND attempt IS NOT NULL AND seq BETWEEN ? AND ? ORDER BY seq"
     )
     for (user_id,) in reader.execute(query, (State.DONE, span.first, span.last)):
-        yield orjson.dumps({"id": user_id, "does": "delete"}) + b"\n"
+        yield orjson.dumps({"id": unpacked(user_id), "does": "delete"}) + b"\n"
     if changed:
         for user_id, changes in changes_of(reader, span, which="1"):
             assert changes is not None, "the values of users are always kept"

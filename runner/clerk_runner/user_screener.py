@@ -60,9 +60,8 @@ class UserScreener:
     async def _judge(self, items: list[Item]) -> None:
         judgements = await self._exchange.converse(self._screening.read(items))
         images = {item.seq: one.image for item, one in zip(items, judgements, strict=True) if one.image is not None}
-        if images:
-            await self._journal.read(lambda db: keep_images(db, self._journal.span, images, undo=True))
-        await self._journal.settle([one.outcome for one in judgements if one.outcome is not None])
+        outcomes = [one.outcome for one in judgements if one.outcome is not None]
+        await self._journal.settle(outcomes, lambda db: keep_images(db, self._journal.span, images, undo=True))
         self.screened += len(items)
         self.changed += sum(one.outcome is not None and one.outcome.state is State.PENDING for one in judgements)
 

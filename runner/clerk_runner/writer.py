@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 GROUP = 64
 """Most pieces of work in one transaction."""
+STATEMENTS = 512
+"""Statements that are kept ready: one for many rows has as many forms as it can have rows, up to ``GROUP``."""
 GATHER_S = 0.01
 """How long a piece of work may wait for others to commit with."""
 
@@ -45,7 +47,7 @@ class _Order:
     piece: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Result:
     value: Any = None
     error: BaseException | None = None
@@ -67,6 +69,8 @@ class SqliteWriter:
         path: the database; created 0600.
         journal_mode: WAL for a file with one writer, TRUNCATE where several processes write.
         synchronous: FULL where a lost commit could repeat an effect, NORMAL for what can be read again.
+        gives_back: whether pages that hold nothing any more can be given back, if the file is new; see
+            ``give_back``.
     """
 
     def __init__(
@@ -75,6 +79,7 @@ class SqliteWriter:
         *,
         journal_mode: Literal["WAL", "TRUNCATE"],
         synchronous: Literal["FULL", "NORMAL", "OFF"],
+        gives_back: bool = False,
     ) -> None:
         """Open the database and start the thread.
 
@@ -82,8 +87,13 @@ class SqliteWriter:
             sqlite3.Error: the file cannot be opened or is no database.
         """
         create_private(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=30, cached_statements=STATEMENTS
+        )
         try:
+            if gives_back:
+                # Before anything else: the first page says it, and nothing short of a copy of the file changes it.
+                self._connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             self._connection.execute(f"PRAGMA journal_mode={journal_mode}")
             self._connection.execute(f"PRAGMA synchronous={synchronous}")
             self._connection.execute("PRAGMA fullfsync=1")
@@ -126,6 +136,18 @@ class SqliteWriter:
     def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """The same as ``run``, but outside of any transaction, for what SQLite allows only there."""
         return self._place(work, grouped=False)
+
+    def give_back(self) -> asyncio.Future[None]:
+        """Move the file's last pages into those that hold nothing any more, and cut it off behind them.
+
+        It costs as many pages as are given back, and a kill or a full disk on the way changes nothing.
+        """
+
+        def work(db: sqlite3.Connection) -> None:
+            # A script, which runs to its end: ``execute`` takes a single step of it, and that is a single page.
+            db.executescript("PRAGMA incremental_vacuum")
+
+        return self.outside(work)
 
     def close(self) -> None:
         """Finish what was ordered, then close; safe to call twice."""

@@ -19,6 +19,7 @@ from clerk_runner.attempts import last_attempt
 from clerk_runner.errors import Exit, RunnerError, StoppedError
 from clerk_runner.journal import Intent, Journal, SourceRow
 from clerk_runner.schema import JOURNAL_VERSION, is_blank, open_reader, open_writer
+from clerk_runner.short_ids import unpacked
 
 T = TypeVar("T")
 
@@ -140,6 +141,80 @@ def test_answered_attempts_share_a_line_and_numbers_are_never_given_twice(tmp_pa
         await journal.withdraw(await journal.begin(begin([7])), [7])
         assert await journal.begin(begin([7])) == numbers[0] + 5
         assert await journal.read(last_attempt) == numbers[0] + 5
+
+    on(tmp_path / "run.db", scenario)
+
+
+def calls_of(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """What limits count: answered calls by operation, and those that are under way."""
+    answered = (
+        "SELECT method, sum(calls), sum(answered.items) FROM answered JOIN operation ON id = operation GROUP BY id"
+    )
+    open_ones = "SELECT method, attempt.id FROM attempt JOIN operation ON operation.id = operation ORDER BY attempt.id"
+    return db.execute(answered).fetchall() + db.execute(open_ones).fetchall()
+
+
+def test_what_is_remembered_of_attempts_holds_when_a_transaction_is_rolled_back(tmp_path: Path) -> None:
+    """The first intent of a journal brings its operation, and is rolled back together with one that is refused."""
+
+    def fail(_: sqlite3.Connection) -> None:
+        raise AssertionError("refused")
+
+    async def scenario(journal: Journal) -> None:
+        await journal.ingest([row(seq) for seq in range(1, 6)])
+        orders = [journal.begin(begin(seqs)) for seqs in ([1, 2], [9], [3])]
+        first, refused, second = await asyncio.gather(*orders, return_exceptions=True)
+        assert isinstance(refused, AssertionError)
+        assert isinstance(first, int)
+        assert isinstance(second, int)
+        assert await journal.read(calls_of) == [("POST", first), ("POST", second)]
+        done = [Outcome(1, State.DONE), Outcome(2, State.DONE)]
+        ended, failed = await asyncio.gather(
+            journal.finish(first, 2000, done, answered=True), journal.read(fail), return_exceptions=True
+        )
+        assert (ended, type(failed)) == (None, AssertionError)
+        assert await journal.read(calls_of) == [("POST", 1, 2), ("POST", second)]
+
+    on(tmp_path / "run.db", scenario)
+
+
+def test_an_attempt_that_another_process_began_is_counted_when_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    began: list[int] = []
+
+    async def first(journal: Journal) -> None:
+        await journal.ingest([row(seq) for seq in range(1, 6)])
+        began.append(await journal.begin(begin([1, 2, 3])))
+
+    async def second(journal: Journal) -> None:
+        began.append(await journal.begin(begin([4])))
+        await asyncio.gather(
+            journal.finish(began[0], 2000, [Outcome(seq, State.DONE) for seq in (1, 2, 3)], answered=True),
+            journal.finish(began[1], 2000, [Outcome(4, State.DONE)], answered=True),
+        )
+        assert await journal.read(calls_of) == [("POST", 2, 4)]
+
+    on(path, first)
+    on(path, second)
+    assert began[1] == began[0] + 1
+
+
+def test_an_id_that_reading_told_is_kept_whatever_becomes_of_the_item(tmp_path: Path) -> None:
+    """Also of one that is in doubt when it is found not to have been written."""
+    names = [f"user_{letter * 27}" for letter in "abc"]
+
+    async def scenario(journal: Journal) -> None:
+        await journal.ingest([row(seq) for seq in range(1, 4)])
+        attempt = await journal.begin(begin([1]))
+        await journal.finish(attempt, 2000, [Outcome(1, State.DOUBT)], answered=False)
+        await journal.settle([Outcome(seq, State.PENDING, resource_id=name) for seq, name in enumerate(names, 1)])
+        assert [item.target for item in await journal.pending(0, 10)] == names
+        attempt = await journal.begin(begin([2]))
+        await journal.finish(attempt, 3000, [Outcome(2, State.DONE)], answered=True)
+        attempt = await journal.begin(begin([3]))
+        await journal.finish(attempt, 3000, [Outcome(3, State.DONE, resource_id="inv_x")], answered=True)
+        found = await journal.read(lambda db: db.execute("SELECT resource FROM item ORDER BY seq").fetchall())
+        assert [unpacked(kept) for (kept,) in found] == [*names[:2], "inv_x"]
 
     on(tmp_path / "run.db", scenario)
 
@@ -426,7 +501,9 @@ def test_a_journal_that_lost_its_side_file_still_knows_what_was_to_be_sent(tmp_p
     assert on(copy, lambda journal: journal.counts()).total() == 1
 
 
-@pytest.mark.parametrize(("version", "code"), [(JOURNAL_VERSION + 1, "journal_newer"), (1, "journal_older")])
+@pytest.mark.parametrize(
+    ("version", "code"), [(JOURNAL_VERSION + 1, "journal_newer"), (4, "journal_older"), (1, "journal_older")]
+)
 def test_a_newer_version_is_refused(tmp_path: Path, version: int, code: str) -> None:
     path = tmp_path / "run.db"
     filled(path, 1)

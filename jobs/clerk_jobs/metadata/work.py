@@ -109,7 +109,8 @@ class MetadataWork(Writing):
             return [
                 Outcome(item.seq, State.FAILED, "stored_differently", said, trace_id=reply.trace_id) for item in items
             ]
-        return [Outcome(item.seq, State.DONE, resource_id=self.subject(items)) for item in items]
+        # Whose rows they are was noted when they were screened.
+        return [Outcome(item.seq, State.DONE) for item in items]
 
     def reconcile(self, items: Sequence[Item], since_ms: int) -> Talk[list[Outcome]]:  # noqa: ARG002  values tell
         """Settle rows whose write got no answer: by what is there now, so that a newer write is not overwritten."""
