@@ -13,10 +13,11 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from clerk_limits.aimd import WHOLE, Shrunk, shrink
 from clerk_limits.ledger.storage import Storage
-from clerk_limits.ledger.teller import Asker, Teller
+from clerk_limits.ledger.teller import Alone, Asker, Teller
 from clerk_limits.ledger.terms import Ask, Block, Moment, Return, Trade
 
 __all__ = ["NAMES_S", "Book"]
@@ -27,6 +28,24 @@ _SWEEP_S = 1.0
 """What counts no more is taken out of a file of windows once in so many seconds, before `speed`."""
 _ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
+
+
+class _Told(NamedTuple):
+    """What is in a file beside leases.
+
+    Attributes:
+        news: Of the storage, when it was looked up.
+        shares: What 429s have left of each window.
+        blocks: Each closed operation, and until when: on the steady clock, as unix time, and of which boot.
+        closed_until_s: Until then nothing is granted, on the steady clock.
+        alone: See `Teller`.
+    """
+
+    news: int
+    shares: dict[str, Shrunk]
+    blocks: list[tuple[str, tuple[float, float, str]]]
+    closed_until_s: float
+    alone: dict[str, Alone]
 
 
 class Book:
@@ -63,6 +82,7 @@ class Book:
         self._holder = 0
         self._holder_in: sqlite3.Connection | None = None
         self._swept_at_s = -math.inf
+        self._known: _Told | None = None
 
     def trade(self, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
         """Settle what has ended, and lease what is free.
@@ -76,9 +96,12 @@ class Book:
             self._forget(connection, now)
             self._settle(connection, now, returns)
             asker = Asker(self._holder, self.storage.boot, self.storage.durable, self._speed)
-            shares = self._shares(connection)
-            teller = Teller(connection, now, asker, shares=shares, closed_s=self._closed_s(connection, now))
-            return Trade([teller.answer(ask) for ask in asks], _blocks(connection, teller), shares)
+            told = self._told(connection)
+            closed_s = max(0.0, told.closed_until_s - now.steady_s)
+            teller = Teller(connection, now, asker, shares=told.shares, closed_s=closed_s, alone=told.alone)
+            left = [Block(operation, teller.left_s(*until)) for operation, until in told.blocks]
+            blocks = [block for block in left if block.left_s > 0]
+            return Trade([teller.answer(ask) for ask in asks], blocks, told.shares)
 
     def is_noted(self, now: Moment, name: str) -> bool:
         """Whether `note` was called with this name since the file was made."""
@@ -99,12 +122,14 @@ class Book:
                 "until_wall = max(until_wall, excluded.until_wall), hold_s = max(hold_s, excluded.hold_s)",
                 (operation, self.storage.boot, now.steady_s + hold_s, now.wall_s + hold_s, hold_s),
             )
+            self._known = None
 
     def shrink(self, now: Moment, scope: str, period_s: float) -> None:
         """A 429 came: everybody's share of this window shrinks."""
         with self._transaction(now) as connection:
             state = shrink(self._shares(connection).get(scope, WHOLE), now.steady_s, period_s)
             connection.execute("INSERT OR REPLACE INTO share VALUES (?, ?, ?)", (scope, *state))
+            self._known = None
 
     def badge(self, now: Moment) -> str:
         """A name for this process's part in this very file, by which `bury` knows its leases."""
@@ -173,8 +198,6 @@ class Book:
     def _forget(self, connection: sqlite3.Connection, now: Moment) -> None:
         """Drop what is free again, and clamp what a wall clock that went back would hold for too long."""
         values = {"steady": now.steady_s, "wall": now.wall_s, "boot": self.storage.boot}
-        for table in ("ticket", "cap"):
-            connection.execute(f"DELETE FROM {table} WHERE alive_until <= :steady", values)  # noqa: S608
         if self.storage.durable:
             for table in ("lease", "block"):
                 connection.execute(
@@ -188,6 +211,8 @@ class Book:
         else:
             gone = "until_steady <= :steady"
         self._swept_at_s = now.steady_s
+        for table in ("ticket", "cap"):
+            connection.execute(f"DELETE FROM {table} WHERE alive_until <= :steady", values)  # noqa: S608
         for table in ("lease", "block"):
             connection.execute(f"DELETE FROM {table} WHERE {gone}", values)  # noqa: S608
 
@@ -244,14 +269,15 @@ class Book:
                 (lease, self._holder, *whose),
             )
 
-    def _closed_s(self, connection: sqlite3.Connection, now: Moment) -> float:
-        row = connection.execute("SELECT value FROM meta WHERE name = 'closed_until'").fetchone()
-        return 0.0 if row is None else max(0.0, row[0] - now.steady_s)
+    def _told(self, connection: sqlite3.Connection) -> "_Told":
+        """What others have told; looked up where anybody else has written since."""
+        if self._known is None or self._known.news != self.storage.news:
+            closed = connection.execute("SELECT value FROM meta WHERE name = 'closed_until'").fetchone()
+            rows = connection.execute("SELECT operation, until_steady, until_wall, boot FROM block").fetchall()
+            blocks = [(operation, (steady_s, wall_s, boot)) for operation, steady_s, wall_s, boot in rows]
+            closed_until_s = -math.inf if closed is None else closed[0]
+            self._known = _Told(self.storage.news, self._shares(connection), blocks, closed_until_s, {})
+        return self._known
 
     def _shares(self, connection: sqlite3.Connection) -> dict[str, Shrunk]:
         return {row[0]: Shrunk(row[1], row[2]) for row in connection.execute("SELECT * FROM share")}
-
-
-def _blocks(connection: sqlite3.Connection, teller: Teller) -> list[Block]:
-    rows = connection.execute("SELECT operation, until_steady, until_wall, boot FROM block")
-    return [Block(row[0], teller.left_s(row[1], row[2], row[3])) for row in rows]

@@ -80,6 +80,9 @@ class Storage:
         self._known: os.stat_result | None = None
         self._connection: sqlite3.Connection | None = None
         self._patient = True
+        self._seen = -1
+        self.news = 0
+        """Counts the times at which a transaction may see what somebody else has written since the one before."""
 
     def connection(self) -> sqlite3.Connection:
         """The open file; opened, or made anew, where it has to be.
@@ -94,7 +97,7 @@ class Storage:
         self.close()
         with self._opening():
             self._connection = self._opened()
-        self._patient = True
+        self._patient, self._seen = True, -1
         self._lost = False
         return self._connection
 
@@ -129,8 +132,12 @@ class Storage:
         connection = self.connection()
         try:
             connection.execute("BEGIN IMMEDIATE")
-            # Somebody may have begun to use a newer version of the program since the file was opened.
-            self._refuse_newer(connection)
+            version = connection.execute("PRAGMA data_version").fetchone()[0]
+            if version != self._seen:
+                # Somebody may have begun to use a newer version of the program since the file was opened.
+                self._refuse_newer(connection)
+                self._seen = version
+                self.news += 1
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:

@@ -49,6 +49,20 @@ class Asker(NamedTuple):
     speed: float
 
 
+class Alone(NamedTuple):
+    """A scope in which nobody but this process has, waits for or claims anything, and this one does not wait.
+
+    It stays so until somebody else writes into the file.
+
+    Attributes:
+        allowed: Of the window, by this process's share.
+        until_s: Until then it need not say again that it is at work, on the steady clock.
+    """
+
+    allowed: int
+    until_s: float
+
+
 @dataclass(slots=True)
 class _Line:
     """What holds for every ask of one scope while a transaction lasts.
@@ -57,11 +71,13 @@ class _Line:
         cap: The largest share that anybody at work asks for.
         others_wait: Whether another process holds a ticket for any subject.
         waits: Whether this one does.
+        until_s: Until then this process need not say again that it is at work, on the steady clock.
     """
 
     cap: int
     others_wait: bool
     waits: bool
+    until_s: float
 
 
 class Teller:
@@ -70,6 +86,7 @@ class Teller:
     Args:
         shares: What 429s have left of each window.
         closed_s: Seconds for which nothing may be granted.
+        alone: By scope, where an earlier transaction found it out and nobody has written since; kept up to date.
     """
 
     def __init__(
@@ -80,7 +97,9 @@ class Teller:
         *,
         shares: Mapping[str, Shrunk],
         closed_s: float,
+        alone: dict[str, Alone],
     ) -> None:
+        self._alone = alone
         self._connection = connection
         self._now = now
         self._whose = whose
@@ -94,8 +113,14 @@ class Teller:
         """Lease what is free beside what earlier tickets need; else hold a ticket."""
         if ask.prolongs and self._prolong(ask, ask.prolongs, 0):
             return Answer(ask.prolongs, ask.least, 0, 0.0, False)
-        used, own, foreign = self._out(ask)
-        line = self._lines.get(ask.scope) or self._join(ask)
+        known = self._alone.get(ask.scope) if ask.subject == "" else None
+        if known is not None and known.allowed == ask.allowed and self._now.steady_s < known.until_s:
+            used = own = self._own(ask)
+            foreign, line = False, _Line(ask.allowed, others_wait=False, waits=False, until_s=known.until_s)
+        else:
+            used, own, foreign = self._out(ask)
+            line = self._lines.get(ask.scope) or self._join(ask)
+            self._note_alone(ask, line, others=used - own > 0 or foreign)
         factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
         own_room = _part(ask.allowed, factor) - own
         room = min(own_room, _part(line.cap, factor) - used) - ask.spare
@@ -105,6 +130,7 @@ class Teller:
             claims = own_room > 0 and room + ask.spare < ask.least
             self._queue(ask, wanted=min(ask.most, own_room) if claims else 0)
             line.waits = True
+            self._alone.pop(ask.scope, None)
             wait_s = self._wait_s(ask, ask.least - room)
             later = self._closed_s if wait_s is None and self._closed_s > 0 else wait_s
             return Answer(0, 0, used, None if later is None else max(later, self._closed_s), foreign)
@@ -144,11 +170,7 @@ class Teller:
 
         What is leased of every subject counts against each, and is leased beside what is out of any of them.
         """
-        values = {
-            "me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT,
-            "from": self._counted_from_s,
-        }  # fmt: skip
-        own = self._connection.execute(_OWN, values).fetchone()[0]
+        own, values = self._own(ask), self._values(ask)
         others, foreign = self._connection.execute(_OTHERS, values).fetchone()
         most = 0
         if ask.subject == EVERY_SUBJECT:
@@ -159,32 +181,53 @@ class Teller:
             ).fetchone()[0]
         return own + others + most, own + most, bool(foreign)
 
+    def _own(self, ask: Ask) -> int:
+        """Permits that are out in this process, those of every subject too."""
+        own: int = self._connection.execute(_OWN, self._values(ask)).fetchone()[0]
+        return own
+
+    def _values(self, ask: Ask) -> dict[str, object]:
+        return {
+            "me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT,
+            "from": self._counted_from_s,
+        }  # fmt: skip
+
+    def _note_alone(self, ask: Ask, line: "_Line", *, others: bool) -> None:
+        if ask.subject == "" and not (others or line.others_wait or line.waits) and line.cap == ask.allowed:
+            self._alone[ask.scope] = Alone(ask.allowed, line.until_s)
+        else:
+            self._alone.pop(ask.scope, None)
+
     def _join(self, ask: Ask) -> "_Line":
         """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""
-        values = (self._whose.holder, ask.allowed, ask.scope)
+        whose = (ask.scope, self._now.steady_s)
         alive_until, cap = self._connection.execute(
-            "SELECT max(iif(holder = ? AND allowed = ?, alive_until, 0)), max(allowed) FROM cap WHERE scope = ?", values
+            "SELECT coalesce(max(iif(holder = ? AND allowed = ?, alive_until, 0)), 0), max(allowed) "
+            "FROM cap WHERE scope = ? AND alive_until > ?",
+            (self._whose.holder, ask.allowed, *whose),
         ).fetchone()
-        until_s = self._now.steady_s + CAP_S / self._whose.speed
-        if alive_until is None or alive_until < until_s - CAP_AGAIN_S / self._whose.speed:
-            cap_row = (ask.scope, self._whose.holder, ask.allowed, until_s)
+        again_s = (CAP_S - CAP_AGAIN_S) / self._whose.speed
+        if alive_until - again_s <= self._now.steady_s:
+            alive_until = self._now.steady_s + CAP_S / self._whose.speed
+            cap_row = (ask.scope, self._whose.holder, ask.allowed, alive_until)
             self._connection.execute("INSERT OR REPLACE INTO cap VALUES (?, ?, ?, ?)", cap_row)
-            query = "SELECT max(allowed) FROM cap WHERE scope = ?"
-            cap = self._connection.execute(query, (ask.scope,)).fetchone()[0]
+            query = "SELECT max(allowed) FROM cap WHERE scope = ? AND alive_until > ?"
+            cap = self._connection.execute(query, whose).fetchone()[0]
         others_wait, waits = self._connection.execute(
-            "SELECT coalesce(max(holder <> :me), 0), coalesce(max(holder = :me), 0) FROM ticket WHERE scope = :scope",
-            {"me": self._whose.holder, "scope": ask.scope},
+            "SELECT coalesce(max(holder <> ?), 0), coalesce(max(holder = ?), 0) FROM ticket "
+            "WHERE scope = ? AND alive_until > ?",
+            (self._whose.holder, self._whose.holder, *whose),
         ).fetchone()
-        line = self._lines[ask.scope] = _Line(cap, bool(others_wait), bool(waits))
+        line = self._lines[ask.scope] = _Line(cap, bool(others_wait), bool(waits), alive_until - again_s)
         return line
 
     def _needed_before(self, ask: Ask) -> int:
         """Permits that earlier tickets wait for."""
         row = self._connection.execute(
             "SELECT coalesce(sum(amount), 0) FROM ticket WHERE scope = :scope AND subject = :subject "
-            "AND holder <> :me AND id < coalesce((SELECT id FROM ticket WHERE scope = :scope AND subject = :subject "
-            "AND holder = :me), 9223372036854775807)",
-            {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject},
+            "AND alive_until > :now AND holder <> :me AND id < coalesce((SELECT id FROM ticket WHERE scope = :scope "
+            "AND subject = :subject AND holder = :me AND alive_until > :now), 9223372036854775807)",
+            {"me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "now": self._now.steady_s},
         ).fetchone()
         return int(row[0])
 
