@@ -98,6 +98,7 @@ class Budget:
         self._options = options
         self._window = window
         self._refilled = refilled
+        self._specs: dict[str, WindowSpec] = {}
         self._allowances = {entry.name: entry for entry in allowances(instance, options)}
         instance_limit = self._allowances[LimitScope.INSTANCE.value]
         self.share = Share(instance_limit.period_s / options.speed)
@@ -217,11 +218,17 @@ class Budget:
 
     def spec(self, name: str, subject: str | None = None) -> WindowSpec:
         """What the window of a limit is made from."""
+        known = self._specs.get(name)
+        if known is None:
+            known = self._specs[name] = self._spec(name)
+        return known if subject is None else WindowSpec(name, subject, *known[2:])
+
+    def _spec(self, name: str) -> WindowSpec:
         entry, speed = self._allowances[name], self._options.speed
         general = name == LimitScope.INSTANCE.value
         return WindowSpec(
             name=name,
-            subject=subject,
+            subject=None,
             allowed=entry.allowed,
             period_s=entry.period_s / speed,
             guard_s=DEFAULT_GUARD_S / speed,

@@ -125,9 +125,9 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
     path = target.template
     first, _, member = subject.partition("/")
     if member:
-        path = path.replace("{organization_id}", quote(first, safe="")).replace("{user_id}", quote(member, safe=""))
+        path = path.replace("{organization_id}", _quoted(first)).replace("{user_id}", _quoted(member))
     else:
-        path = path.replace(f"{{{target.filter}}}", quote(first, safe=""))
+        path = path.replace(f"{{{target.filter}}}", _quoted(first))
     method = "PUT" if replaces else "PATCH"
     return Call(
         operation,
@@ -140,6 +140,11 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
         items=items,
         reads=reader_of(target.fields),
     )
+
+
+def _quoted(name: str) -> str:
+    """An id as a part of a path; most have nothing in it that would have to be quoted."""
+    return name if name.isascii() and name.replace("_", "").isalnum() else quote(name, safe="")
 
 
 def read_current(target: Target, group: str, by: Matching, values: Sequence[str]) -> Talk[Found]:
