@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,17 @@ def test_a_state_folder_that_others_can_write_to(variables: dict[str, str], tmp_
     checks = found(variables, tmp_path)
     assert (checks["state folder"].verdict, checks["state folder"].exit) == ("bad", 2)
     assert "chmod 700" in checks["state folder"].mend
+    assert checks["ledger"].verdict == checks["clerk"].verdict == "left out"
+
+
+def test_a_state_folder_on_a_file_system_that_is_mounted_read_only(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "state"
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == root and mode & os.W_OK))
+    checks = found(variables, tmp_path)
+    assert (checks["state folder"].verdict, checks["state folder"].exit) == ("bad", 2)
+    assert checks["state folder"].told == f"{root} cannot be written to"
     assert checks["ledger"].verdict == checks["clerk"].verdict == "left out"
 
 
