@@ -23,6 +23,7 @@ from clerk_jobs.errors import ClerkBatchError
 from clerk_limits.clock import LoopClock
 from clerk_limits.gate import GateOptions
 from clerk_runner.account import AccountOptions, open_account
+from clerk_runner.amounts import duration
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials, discover, state_home
 from clerk_runner.errors import Exit, RunnerError, exit_of
@@ -239,7 +240,7 @@ def _clock(offset_s: float) -> Check:
     told = f"this machine's clock is within {max(1.0, abs(offset_s)):.0f} s of Clerk's"
     if abs(offset_s) < SKEW_NOTED_S:
         return Check("clock", "good", told)
-    told = f"this machine's clock is {abs(offset_s):.0f} s {'behind' if offset_s > 0 else 'ahead of'} Clerk's"
+    told = f"this machine's clock is {duration(abs(offset_s))} {'behind' if offset_s > 0 else 'ahead of'} Clerk's"
     mend = "let the network set it (timedatectl set-ntp true)"
     if abs(offset_s) < SKEW_BAD_S:
         return Check("clock", "note", told, mend)
