@@ -221,8 +221,10 @@ def test_a_quote_that_is_never_closed_stops_the_file(tmp_path: Path) -> None:
         ("x" * (MAX_ROW + 1), "people.csv:1: the header cannot be read as CSV; check its quotes"),
         (
             "a\x00,b\n",
-            "people.csv:1: the header contains a NUL byte; "
-            "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}",
+            (
+                "people.csv:1: the header contains a NUL byte; "
+                "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}"
+            ),
         ),
     ],
 )

@@ -242,8 +242,10 @@ def test_encodings(tmp_path: Path, data: bytes, encoding: str | None) -> None:
         (
             "a\n".encode("utf-16-le"),
             None,
-            "a.csv:1: the header contains a NUL byte; "
-            "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}",
+            (
+                "a.csv:1: the header contains a NUL byte; "
+                "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}"
+            ),
         ),
     ],
 )
