@@ -23,6 +23,7 @@ from clerk_jobs.errors import ClerkBatchError
 from clerk_limits.clock import LoopClock
 from clerk_limits.gate import GateOptions
 from clerk_runner.account import AccountOptions, open_account
+from clerk_runner.amounts import duration
 from clerk_runner.client import Client
 from clerk_runner.credentials import Credentials, discover, state_home
 from clerk_runner.errors import Exit, RunnerError, exit_of
@@ -125,6 +126,10 @@ def _state(environ: Mapping[str, str]) -> tuple[StateFolder | None, Check]:
             "set CLERK_BATCH_HOME to a folder that you can write to",
             Exit.USAGE,
         )
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        # A file system that is mounted read-only says so to root too.
+        mend = "make it writable for you, or set CLERK_BATCH_HOME to a folder that is"
+        return None, Check("state folder", "bad", f"{root} cannot be written to", mend, Exit.USAGE)
     told = f"{root}, {runs:,} run{'' if runs == 1 else 's'}, {free / 1e9:.1f} GB free"
     if free < LEAST_ROOM_BYTES:
         return folder, Check(
@@ -195,7 +200,11 @@ async def _clerk(credentials: Credentials, state: StateFolder, api_version: str)
         unreachable = isinstance(error, RunnerError) and error.code in UNREACHABLE
         return [_silent(credentials, str(error).rpartition(": ")[2]) if unreachable else _bad("clerk", error)]
     except (OSError, sqlite3.Error) as error:
-        return [Check("clerk", "bad", f"the state folder fails: {error}", "see above", Exit.STOPPED)]
+        return [
+            Check(
+                "clerk", "bad", f"the state folder fails: {error}", f"look at {state.root}: rights, disk", Exit.STOPPED
+            )
+        ]
     took = "" if latency_s is None else f" in {latency_s * 1000:.0f} ms"
     if (fatal := fatal_error(reply)) is not None:
         return [_bad("clerk", fatal)]
@@ -231,7 +240,7 @@ def _clock(offset_s: float) -> Check:
     told = f"this machine's clock is within {max(1.0, abs(offset_s)):.0f} s of Clerk's"
     if abs(offset_s) < SKEW_NOTED_S:
         return Check("clock", "good", told)
-    told = f"this machine's clock is {abs(offset_s):.0f} s {'behind' if offset_s > 0 else 'ahead of'} Clerk's"
+    told = f"this machine's clock is {duration(abs(offset_s))} {'behind' if offset_s > 0 else 'ahead of'} Clerk's"
     mend = "let the network set it (timedatectl set-ntp true)"
     if abs(offset_s) < SKEW_BAD_S:
         return Check("clock", "note", told, mend)

@@ -99,8 +99,8 @@ def echo_of(form: LogFormat) -> Echo:
         def render(event: MutableMapping[str, Any]) -> str:
             return orjson.dumps(event).decode()
     else:
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        console = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, sort_keys=False)
+        # Its colours are the terminal's own sixteen, of which cyan and yellow cannot be read on white.
+        console = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, sort_keys=False)
 
         def render(event: MutableMapping[str, Any]) -> str:
             return str(console(None, "", event))

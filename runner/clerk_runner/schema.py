@@ -259,6 +259,13 @@ def _create(path: Path) -> None:
 def damaged(path: Path) -> StoppedError:
     """The error of a journal that cannot be believed, or not even read."""
     if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return StoppedError(
+                f"the journal {path} cannot be written: its file system is mounted read-only",
+                code="journal_forbidden",
+                hint="mount it writable (after an error of the disk the system makes it read-only: see dmesg); "
+                "then run the same command again",
+            )
         return StoppedError(
             f"the journal {path} may not be read and written by this user",
             code="journal_forbidden",

@@ -36,3 +36,13 @@ def test_what_others_schedule_is_sound(name: str) -> None:
     assert isinstance(document, dict)
     assert "clerk-batch" in text
     assert "sk_" not in text, "a key is a secret of the scheduler's"
+
+
+def test_a_pod_finds_its_state_folder_as_it_left_it() -> None:
+    """By default each start of a pod lets the group write into all of a volume: such a state folder is refused."""
+    job = yaml.safe_load((EXAMPLES / "exports" / "cronjob.yml").read_text(encoding="utf-8"))
+    pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    recipe = (EXAMPLES / "exports" / "Containerfile").read_text(encoding="utf-8")
+    assert f"useradd --uid {pod['securityContext']['runAsUser']} " in recipe
+    assert f"--tag {pod['containers'][0]['image']} " in recipe

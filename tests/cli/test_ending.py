@@ -188,3 +188,17 @@ def test_wrong_words_are_told_with_the_help_that_helps(arguments: str, says: str
 def test_a_shell_is_told_the_next_words(home: Path) -> None:
     asked = {"COMP_WORDS": "clerk-batch ru", "COMP_CWORD": "1", "_CLERK_BATCH_COMPLETE": "bash_complete"}
     assert ended("", "", **asked).stdout.split() == ["plain,run", "plain,runs"]
+
+
+def test_on_a_narrow_terminal_no_word_is_cut_in_two(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    message, hint = "nothing was deleted: this run deletes 1 in all", f"look at {'x' * 50} before you go on"
+    show_error(UsageError(message, code="usage", hint=hint), as_json=False)
+    assert capfd.readouterr().err == f"clerk-batch: {message}\n  {hint}\n", "elsewhere a line stays one"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    show_error(UsageError(message, code="usage", hint=hint), as_json=False)
+    lines = capfd.readouterr().err.splitlines()
+    assert [line for line in lines if len(line) > 40] == [f"    {'x' * 50}"], "what is longer can be copied"
+    assert " ".join(line.strip() for line in lines) == f"clerk-batch: {message} {hint}"

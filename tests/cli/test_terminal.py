@@ -94,7 +94,7 @@ def test_a_preview_says_what_will_happen() -> None:
         "  input      people.csv: 2,431 rows",
         "  rows       2,400 to invite, 31 failed",
         "  plan       2,400 rows: 180 bulk and 600 single calls, 6 h 43 min, done about ",
-        "; the quota of the last hour is 40 % used",
+        "; by then 40 % of the hourly quota is used",
         "  calls      600 invitations, 180 invitations-bulk, 780 instance",
         " (bulk lane, for invitations-bulk; 305 of 2,400 sent)",
         "  wait       and 3 more",

@@ -58,6 +58,8 @@ def test_anything_but_a_yes_sends_nothing(
     terminal.type(typed)
     assert terminal.end() == code
     assert "nothing was sent" in terminal.seen
+    if typed == CTRL_C:
+        assert re.search(r"\^C\r\nclerk-batch: interrupted; nothing was sent\r\n", terminal.seen), "a line of its own"
     assert "Traceback" not in terminal.seen
     assert invited(clerk) == 0
     assert list((place.state / "runs").iterdir()) == []

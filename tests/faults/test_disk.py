@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from clerk_runner.schema import damaged
 from clerk_testing.commands import Ended, Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 from clerk_testing.struck import check_files, check_results, let_go, paused, run_struck
@@ -192,3 +194,16 @@ def test_row_38_an_output_folder_that_vanishes_while_an_export_works(place: Work
     assert ended.code == 0, ended.err
     assert len((place.folder / "out" / "users.jsonl").read_bytes().splitlines()) == 600
     assert clerk.report()["requests"]["GET /users"] == asked
+
+
+def test_a_journal_on_a_file_system_that_became_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root sees it too, for whom no mode forbids anything."""
+    path = tmp_path / "run.db"
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    assert "chmod 600" in damaged(path).hint
+    monkeypatch.setattr(os, "statvfs", lambda _path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    error = damaged(path)
+    assert "mounted read-only" in error.message
+    assert "chmod" not in error.hint
+    assert error.code == "journal_forbidden"

@@ -219,7 +219,13 @@ def test_a_quote_that_is_never_closed_stops_the_file(tmp_path: Path) -> None:
         ('"a\n', "people.csv:1: the header cannot be read as CSV; check its quotes"),
         ('"a"b\n', "people.csv:1: the header cannot be read as CSV; check its quotes"),
         ("x" * (MAX_ROW + 1), "people.csv:1: the header cannot be read as CSV; check its quotes"),
-        ("a\x00,b\n", "people.csv:1: the header contains a NUL byte; is it UTF-16? encoding: utf-16-le"),
+        (
+            "a\x00,b\n",
+            (
+                "people.csv:1: the header contains a NUL byte; "
+                "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}"
+            ),
+        ),
     ],
 )
 def test_a_header_that_cannot_be(tmp_path: Path, data: str, message: str) -> None:

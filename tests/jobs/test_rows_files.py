@@ -239,7 +239,14 @@ def test_encodings(tmp_path: Path, data: bytes, encoding: str | None) -> None:
         (b"PK\x03\x04...", None, "a.csv: is a spreadsheet or a zip archive, not text; save it as CSV in UTF-8"),
         (gzip.compress(b"a\n", mtime=0), None, "a.csv: is compressed, not text; save it as CSV in UTF-8"),
         ("a\n".encode("utf-32"), None, "a.csv: is in UTF-32, not text; save it as CSV in UTF-8"),
-        ("a\n".encode("utf-16-le"), None, "a.csv:1: the header contains a NUL byte; is it UTF-16? encoding: utf-16-le"),
+        (
+            "a\n".encode("utf-16-le"),
+            None,
+            (
+                "a.csv:1: the header contains a NUL byte; "
+                "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}"
+            ),
+        ),
     ],
 )
 def test_bytes_that_are_not_in_the_encoding(tmp_path: Path, data: bytes, encoding: str | None, message: str) -> None:

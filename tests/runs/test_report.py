@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,23 @@ def test_a_report_that_cannot_be_written_fails_no_run(start: Start, name: str) -
     assert (place.only_run() / "report.html").is_dir()
     assert '"report"' in (place.only_run() / "log.jsonl").read_text(encoding="utf-8")
     assert place.run("runs", "list").out.count(" done ") == 1
+
+
+def test_a_report_opens_in_the_browser_of_the_environment_and_is_named_without_one(
+    start: Start, tmp_path: Path
+) -> None:
+    place, _ = start("--users=40")
+    place.write("export.yaml", EXPORT)
+    assert place.run("run", "export.yaml").code == 0
+    report = place.only_run() / "report.html"
+    browser = tmp_path / "browser"
+    browser.write_text('#!/bin/sh\necho "$1 ${CLERK_SECRET_KEY:-no key}" >"$0.log"\n', encoding="utf-8")
+    browser.chmod(0o700)
+    # The search path makes sure that no other browser is found.
+    alone = {**place.variables, "PATH": str(tmp_path / "nothing"), "DISPLAY": "", "WAYLAND_DISPLAY": ""}
+
+    for word in ("none-of-this-name", "  ", "never ' closed %s", str(browser)):
+        shown = Workplace(place.folder, {**alone, "BROWSER": word}).run("runs", "report", "last", "--open")
+        assert (shown.code, shown.out.strip()) == (0, str(report)), word
+        assert ("no browser could be started here; copy the file" in shown.err) == (word != str(browser)), word
+    assert (tmp_path / "browser.log").read_text(encoding="utf-8") == f"{report.as_uri()} no key\n"

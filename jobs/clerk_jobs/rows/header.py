@@ -17,6 +17,8 @@ from clerk_jobs.wording import shown
 
 __all__ = ["Header", "read_header"]
 
+UTF_16 = "if it is UTF-16, name it: source: {csv: ..., encoding: utf-16-le}"
+
 _DELIMITERS: Final = ",;\t|"
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _UNUSABLE: Final = frozenset("\r\n\0")
@@ -84,7 +86,7 @@ def _check(names: tuple[str, ...], lines: Lines, file: str) -> None:
     if not names:
         raise InputError(file, "is empty: it has no header", hint="its first line must name the columns")
     if lines.nul:
-        raise InputError(file, "the header contains a NUL byte", line=line, hint="is it UTF-16? encoding: utf-16-le")
+        raise InputError(file, "the header contains a NUL byte", line=line, hint=UTF_16)
     if any(_ADDRESS.fullmatch(name) for name in names):
         hint = "add a first line that names the columns"
         raise InputError(file, "has no header: the first line holds an e-mail address", line=line, hint=hint)

@@ -13,10 +13,10 @@ from types import TracebackType
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from clerk_runner.cli.colours import rich_style
 from clerk_runner.cli.snapshot import facts_of, gauge_text
 from clerk_runner.cli.text import plain
 from clerk_runner.view import Gauge
@@ -28,6 +28,8 @@ WIDE = 60
 """Columns from which on several facts share a line."""
 WIDEST_BAR = 40
 GAUGE = 16
+UNICODE, ASCII = ("━", "╾", "─"), ("=", ">", "-")
+"""What a strip is drawn of: done, half done, to do."""
 TO_LINE_END, TO_SCREEN_END = "\x1b[K", "\x1b[J"
 
 
@@ -100,11 +102,11 @@ class Bar:
         fixed = [numbers, clock] if columns >= WIDE else [numbers]
         room = columns - min(cell_len(plain(now.label)), columns // 2) - sum(len(text) + 1 for text in fixed) - 1
         if room >= 5:
-            row.append(ProgressBar(total=max(1, now.total), completed=now.done, width=min(WIDEST_BAR, room)))
+            row.append(self._strip(now.done, now.total, min(WIDEST_BAR, room), full=False))
         grid.add_column(max_width=max(4, columns // 2))
         for _ in row[1:] + fixed:
             grid.add_column(no_wrap=True)
-        grid.add_row(*row, *(Text(text, style="cyan") for text in fixed))
+        grid.add_row(*row, *fixed)
         return grid
 
     def _lines(self, now: Snapshot, rate: float, columns: int) -> Iterator[RenderableType]:
@@ -116,28 +118,30 @@ class Bar:
             yield Text(f"  {fact}", no_wrap=True, overflow="ellipsis")
         name_width = max((len(gauge.name) for gauge in now.gauges), default=0)
         for gauge in now.gauges:
-            yield _gauge_line(gauge, name_width, columns)
+            yield self._gauge_line(gauge, name_width, columns)
         if now.detail or now.gauges:
-            yield Text(f"  {plain(now.detail)}", style="yellow", no_wrap=True, overflow="ellipsis")
+            yield Text(f"  {plain(now.detail)}", style="bold", no_wrap=True, overflow="ellipsis")
 
+    def _gauge_line(self, gauge: Gauge, name_width: int, columns: int) -> RenderableType:
+        """A window: its name, how full it is, and the numbers."""
+        told = Text(gauge_text(gauge), no_wrap=True, overflow="ellipsis")
+        if columns < 2 + name_width + 1 + GAUGE + 1 + told.cell_len:
+            # The numbers say more than the bar.
+            return Text.assemble("  ", gauge.name, " ", told, no_wrap=True, overflow="ellipsis")
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=name_width + 2)
+        grid.add_column(width=GAUGE)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        strip = self._strip(gauge.used, gauge.allowed, GAUGE, full=gauge.used >= gauge.allowed)
+        grid.add_row(Text(f"  {gauge.name}"), strip, told)
+        return grid
 
-def _gauge_line(gauge: Gauge, name_width: int, columns: int) -> RenderableType:
-    """A window: its name, how full it is, and the numbers."""
-    told = Text(gauge_text(gauge), no_wrap=True, overflow="ellipsis")
-    if columns < 2 + name_width + 1 + GAUGE + 1 + told.cell_len:
-        # The numbers say more than the bar.
-        return Text.assemble("  ", gauge.name, " ", told, no_wrap=True, overflow="ellipsis")
-    full = gauge.used >= gauge.allowed
-    bar = ProgressBar(
-        total=max(1, gauge.allowed),
-        completed=min(gauge.used, gauge.allowed),
-        width=GAUGE,
-        complete_style="yellow" if full else "blue",
-        finished_style="yellow",
-    )
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=name_width + 2)
-    grid.add_column(width=GAUGE)
-    grid.add_column(no_wrap=True, overflow="ellipsis")
-    grid.add_row(Text(f"  {gauge.name}"), bar, told)
-    return grid
+    def _strip(self, part: int, whole: int, width: int, *, full: bool) -> Text:
+        """A thick line for the part, a thin one for the rest: without any colour it says the same."""
+        thick, half, thin = UNICODE if self._console.encoding.startswith("utf") else ASCII
+        halves = min(2 * width, 2 * width * part // max(1, whole))
+        done, begun = halves // 2, halves % 2
+        strip = Text(no_wrap=True)
+        strip.append(thick * done + half * begun, rich_style("note" if full else "way", self._console.color_system))
+        strip.append(thin * (width - done - begun))
+        return strip

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from typing import TYPE_CHECKING, Final
+
 import click
 
-from clerk_runner.cli.text import examples
+from clerk_runner.cli.colours import Tone, painted
+from clerk_runner.cli.text import NARROWEST, examples, plain, wrapped
+
+if TYPE_CHECKING:
+    from clerk_runner.doctor import Check, Verdict
 
 __all__ = ["doctor"]
 
-SIGNS = {"good": ("ok", "green"), "note": ("note", "yellow"), "bad": ("BAD", "red"), "left out": ("-", "white")}
+SIGNS: Final[dict[Verdict, tuple[str, Tone | None]]] = {
+    "good": ("ok", "good"),
+    "note": ("note", "note"),
+    "bad": ("BAD", "bad"),
+    "left out": ("-", None),
+}
+SIGN, NAME = 5, 14
+"""Columns of a verdict, and of what was looked at."""
 
 
 @click.command(epilog=examples("doctor", "doctor --offline", "doctor --json"))
@@ -26,7 +41,6 @@ def doctor(*, offline: bool, as_json: bool) -> int:
     import orjson  # noqa: PLC0415  heavy
 
     from clerk_jobs.catalog import load  # noqa: PLC0415  heavy
-    from clerk_runner.cli.terminal import show_lines  # noqa: PLC0415  heavy
     from clerk_runner.doctor import examine, here  # noqa: PLC0415  heavy
 
     checks = asyncio.run(examine(*here(), load().version, offline=offline))
@@ -37,11 +51,21 @@ def doctor(*, offline: bool, as_json: bool) -> int:
         click.echo(orjson.dumps({"exit": code, "checks": told}))
         return code
     for one in checks:
-        sign, colour = SIGNS[one.verdict]
-        click.secho(f"{sign:<5}", fg=colour, nl=False)
-        show_lines([f"{one.name:<13} {one.told}"])
-        if one.mend:
-            show_lines([f"{'':<18} {one.mend}"])
+        _show(one)
     bad = sum(one.verdict == "bad" for one in checks)
     click.echo("everything is in order" if not bad else f"{bad} of {len(checks)} checks found a problem")
     return code
+
+
+def _show(one: Check) -> None:
+    """What was found, and below it how to mend it; on a terminal in lines that are no longer than it is wide."""
+    sign, tone = SIGNS[one.verdict]
+    width = max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
+    below = " " * (SIGN + NAME if not width or width >= 3 * (SIGN + NAME) else SIGN)
+    head = f"{sign:<{SIGN}}{one.name:<{NAME}}"
+    lines = [f"{head}{plain(one.told)}", *([f"{below}{plain(one.mend)}"] if one.mend else ())]
+    if width:
+        lines = [piece for line in lines for piece in wrapped(line, width, below)]
+    for number, line in enumerate(lines):
+        mark = painted(line[:SIGN], tone) if tone and not number else line[:SIGN]
+        click.echo(f"{mark}{line[SIGN:]}")

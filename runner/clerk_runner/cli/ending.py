@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import orjson
 
 from clerk_jobs.call import ReadRefused
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
-from clerk_runner.cli.text import plain
+from clerk_runner.cli.text import NARROWEST, plain, wrapped
 from clerk_runner.credentials import state_home
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, exit_of
 from clerk_runner.logs import redact
@@ -47,8 +48,11 @@ def show_error(error: BaseException, *, as_json: bool) -> int:
             known = {**known, "state": "waiting", "next_permit": error.until}
         _write(sys.stdout, orjson.dumps({**known, "error": told}).decode() + "\n")
     else:
+        if sys.stderr.isatty() and any(fault["code"] == "interrupted" for fault in faults):
+            # The terminal has put ^C behind a question, or into the line of a bar.
+            _write(sys.stderr, "\n")
         for fault in faults:
-            _write(sys.stderr, _line(fault))
+            _write(sys.stderr, _fitted(_line(fault)))
     # What the command still had to say goes out now, or never: Python would complain at the end of the process.
     _write(sys.stdout, "")
     return int(code)
@@ -77,6 +81,14 @@ def _line(fault: dict[str, Any]) -> str:
     hint = f"\n  {fault['hint']}" if fault.get("hint") else ""
     # Lines of ours stay lines: what comes from elsewhere was made plain where it was put into the message.
     return plain(f"{f'{place}: ' if place else 'clerk-batch: '}{fault['message']}{hint}\n", keep="\n\t")
+
+
+def _fitted(text: str) -> str:
+    """The same; on a terminal words are not cut in two where its lines end."""
+    if not sys.stderr.isatty():
+        return text
+    width = max(NARROWEST, shutil.get_terminal_size().columns)
+    return "".join(f"{piece}\n" for line in text.splitlines() for piece in wrapped(line, width, "    "))
 
 
 def _described(error: BaseException) -> tuple[int, list[dict[str, Any]]]:
@@ -112,8 +124,6 @@ def _described_foreign(error: BaseException) -> tuple[int, list[dict[str, Any]]]
         case click.ClickException():
             return Exit.USAGE, [_of_click(error)]
         case click.Abort() | KeyboardInterrupt():
-            # The terminal has put ^C behind the question.
-            _write(sys.stderr, "\n" if sys.stderr.isatty() else "")
             return Exit.SIGINT, [_fault("interrupted", "interrupted; nothing was sent", "")]
         case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG):
             return Exit.STOPPED, [_fault("disk", "the disk is full", "free some disk space, then try again")]

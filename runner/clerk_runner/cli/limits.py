@@ -37,6 +37,7 @@ def limits(as_json: bool, **given: Any) -> None:
     from clerk_jobs.catalog import load  # noqa: PLC0415  heavy
     from clerk_limits.allowance import own_allowances  # noqa: PLC0415  heavy
     from clerk_limits.documented import FRONTEND_LIMITS, LIMITS  # noqa: PLC0415  heavy
+    from clerk_runner.cli.terminal import show_lines  # noqa: PLC0415  heavy
     from clerk_runner.credentials import state_home  # noqa: PLC0415  heavy
     from clerk_runner.explore.page_limits import ADVICE, page_maxima  # noqa: PLC0415  heavy
     from clerk_runner.use import in_use  # noqa: PLC0415  heavy
@@ -67,8 +68,7 @@ def limits(as_json: bool, **given: Any) -> None:
     lines += [f"  {_stated(limit)}" for limit in FRONTEND_LIMITS]
     lines += ["Rows of a page at most:", *(f"  {line}" for line in _page_lines(pages)), ADVICE]
     lines += _source_lines((*LIMITS, *FRONTEND_LIMITS))
-    for line in lines:
-        click.echo(line)
+    show_lines(lines)
 
 
 def _options(given: dict[str, Any]) -> Any:

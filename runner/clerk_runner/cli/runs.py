@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from clerk_runner.cli.completing import complete_runs
+from clerk_runner.cli.opening import opened
 from clerk_runner.cli.text import DURATION, count, examples, plain, say
 
 __all__ = ["runs"]
@@ -138,13 +139,8 @@ def report(run_id: str, *, opens: bool, unmasked: bool) -> None:
             inputs = []
         path = write_report(run, inputs, unmasked=unmasked)
     say(str(path))
-    if opens:
-        import webbrowser  # noqa: PLC0415  only here
-
-        # A browser has no use for the key, and hands its environment on to whatever it starts.
-        os.environ.pop("CLERK_SECRET_KEY", None)
-        if not webbrowser.open(path.absolute().as_uri()):
-            say("no browser could be started; open the file yourself", err=True)
+    if opens and not opened(path):
+        say("no browser could be started here; copy the file to where one is, it needs nothing else", err=True)
 
 
 @runs.command(

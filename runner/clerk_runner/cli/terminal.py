@@ -6,7 +6,6 @@ import asyncio
 import re
 import shutil
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from clerk_jobs.remedies import remedy_of
 from clerk_runner.cli.snapshot import Rate, plain_line
-from clerk_runner.cli.text import clock_time, count, duration, plain, say
+from clerk_runner.cli.text import NARROWEST, clock_time, count, duration, plain, say, wrapped
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items, Summary
 from clerk_runner.view import Preview, Progress
@@ -30,7 +29,6 @@ BAR_S = 0.2
 IDLE_BAR_S = 1.0
 LINE_S = 10.0
 SHOWN_WAITS = 5
-NARROWEST = 40
 LABEL = re.compile(r"  [a-z]+ {2,}| {3,}[\d,]+ [a-z]+ +| {8,}")
 """What stands before the text of a line: a word, how many items went how, or blanks below those."""
 SCREEN = 24
@@ -135,8 +133,7 @@ def _wrapped(line: str, width: int) -> list[str]:
         return [line]
     indent = labelled.end() if labelled else 4
     below = " " * (indent if indent <= width // 3 else 4)
-    pieces = textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False)
-    return pieces or [""]
+    return wrapped(line, width, below)
 
 
 def _height(line: str, width: int) -> int:
@@ -186,7 +183,8 @@ def _preview_body(preview: Preview) -> list[str]:
     if not preview.screened:
         lines.append(f"  offline    {preview.words.offline}")
     lines += [f"  {line}" for line in forecast_lines(preview.forecast, items.pending, preview.starts_at)]
-    lines += [f"  limit      {line}" for line in preview.forecast.limits]
+    if preview.forecast.calls or preview.unlisted:
+        lines += [f"  limit      {line}" for line in preview.forecast.limits]
     lines += [f"  note       {line}" for line in preview.notes]
     lines += [
         f"  {preview.source}:{line}: {code}: {message}" if line > 0 else f"  {code}: {message}"
@@ -239,14 +237,14 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
         >>> forecast = Forecast(lanes={"bulk": 180, "single": 631}, ends_s=24_180.0, quota_used=0.4)
         >>> sentence = plan_sentence(forecast, 2_431, 0.0)
         >>> sentence.partition(", done about ")[0], sentence.partition("; ")[2]
-        ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'the quota of the last hour is 40 % used')
+        ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'by then 40 % of the hourly quota is used')
     """
     # A lane called "call" would make "2 call calls".
     lanes = [f"{number:,} {name}".removesuffix(" call") for name, number in sorted(forecast.lanes.items())]
     calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
     end = clock_time(starts_at + forecast.ends_s)
     used = forecast.quota_used
-    quota = "" if used is None else f"; the quota of the last hour is {used * 100:.0f} % used"
+    quota = "" if used is None else f"; by then {used * 100:.0f} % of the hourly quota is used"
     return (
         f"{count(pending, 'row')}: {' and '.join(lanes)} {calls}, {duration(forecast.ends_s)}, done about {end}{quota}"
     )

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 import click
 
 from clerk_runner.amounts import clock_time, count, duration
 from clerk_runner.plain import HIDDEN, plain
 
-__all__ = ["DURATION", "HIDDEN", "clock_time", "count", "duration", "examples", "plain", "say"]
+__all__ = ["DURATION", "HIDDEN", "NARROWEST", "clock_time", "count", "duration", "examples", "plain", "say", "wrapped"]
 
+NARROWEST = 40
+"""Columns below which a terminal breaks the lines itself."""
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print one line, made plain."""
     click.echo(plain(text), err=err)
+
+
+def wrapped(line: str, width: int, below: str) -> list[str]:
+    """A line in pieces of at most ``width``, the later ones after ``below``; a longer word stays whole, for copying."""
+    return textwrap.wrap(line, width, subsequent_indent=below, break_on_hyphens=False, break_long_words=False) or [""]
 
 
 def examples(*commands: str) -> str:

@@ -6,11 +6,26 @@ A picture is stretched to the room there is; lines keep their width. Coordinates
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
-__all__ = ["bars", "line", "picture", "steps"]
+__all__ = ["bars", "line", "picture", "round_top", "steps"]
 
 WIDE, HIGH = 1000.0, 100.0
+TOPS = (1.0, 1.2, 1.6, 2.0, 2.4, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
+
+
+def round_top(most: float) -> float:
+    """What an axis ends with: the next number of one or two digits whose half is as short.
+
+    Example:
+        >>> round_top(19.8), round_top(7.0), round_top(640.0), round_top(0.0)
+        (20.0, 8.0, 800.0, 1.0)
+    """
+    if most <= 0:
+        return 1.0
+    unit = 10.0 ** math.floor(math.log10(most))
+    return next(top * unit for top in TOPS if top * unit >= most or top == TOPS[-1])
 
 
 def picture(label: str, shapes: Iterable[str], *, rules: Sequence[float] = (0.25, 0.5, 0.75)) -> str:

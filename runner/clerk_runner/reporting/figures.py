@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 
 from clerk_limits.documented import LimitScope
-from clerk_runner.reporting.charts import bars, line, picture, steps
+from clerk_runner.reporting.charts import bars, line, picture, round_top, steps
 from clerk_runner.reporting.parts import Html, details, figure, legend, number, table, text
 from clerk_runner.reporting.record import LONGEST_LOOK_S
 from clerk_runner.reporting.series import Bucket, class_ends_s, percentile_s, summed
@@ -39,7 +39,7 @@ def _requests(time: Timeline, limits: Mapping[str, list[float]]) -> Html:
     permits, period_s = limits.get(INSTANCE, [0, 1])
     limit = permits / period_s
     drawn = limit if 0 < limit <= max(rates) * FAR_ABOVE else 0.0
-    most = max(*rates, drawn) * 1.1 or 1.0
+    most = round_top(max(*rates, drawn))
     told = f"At most {number(max(rates))} a second, over stretches of {_length(time.width_s)}."
     if limit:
         told += f" The job's share of the instance's limit is {number(limit)} a second"
@@ -64,7 +64,7 @@ def _requests(time: Timeline, limits: Mapping[str, list[float]]) -> Html:
         "Requests a second",
         told,
         picture(text(told), shapes),
-        y=(number(round(most, 2)), number(round(most / 2, 2)), "0"),
+        y=(number(most), number(most / 2), "0"),
         x=time.labels(),
         below=legend(entries)
         + details("the same as a table", table("Requests over time", head, rows, numbers=range(1, 7))),
@@ -153,7 +153,7 @@ def _latencies(whole: Bucket) -> Html:
     at_once = -(-(last - first + 1) // 30)
     starts = range(first, last + 1, at_once)
     counts = [sum(whole.latency.get(start + step, 0) for step in range(at_once)) for start in starts]
-    told = latency_text(whole)
+    told, most = latency_text(whole), round_top(max(counts))
     middle = starts[len(starts) // 2]
     ends = (class_ends_s(first)[0], class_ends_s(middle)[0], class_ends_s(starts[-1] + at_once - 1)[1])
     rows = [
@@ -167,8 +167,8 @@ def _latencies(whole: Bucket) -> Html:
     return figure(
         "How long answers took",
         told,
-        picture(text(told), [bars(counts, max(counts) * 1.05, "fill-main")]),
-        y=(number(max(counts)), number(round(max(counts) / 2)), "0"),
+        picture(text(told), [bars(counts, most, "fill-main")]),
+        y=(number(most), number(most / 2), "0"),
         x=tuple(_seconds(end) for end in ends),
         below=details("the same as a table", table("Answers by latency", ("latency", "answers"), rows, numbers=(1,))),
     )
@@ -177,7 +177,7 @@ def _latencies(whole: Bucket) -> Html:
 def latency_text(whole: Bucket) -> str:
     """The percentiles in a sentence."""
     told = [(part, percentile_s(whole.latency, part)) for part in PERCENTILES]
-    return "; ".join(f"{part:.0%} within {_seconds(value)}" for part, value in told) + "."
+    return "; ".join(f"{part * 100:.0f} % within {_seconds(value)}" for part, value in told) + "."
 
 
 def _seconds(value: float | None) -> str:

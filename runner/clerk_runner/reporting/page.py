@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from clerk_jobs.remedies import remedy_of
 from clerk_limits.documented import InstanceKind, limits_for
@@ -45,15 +46,19 @@ def _body(story: Story) -> Iterator[Html]:
     yield from _error(story.summary)
     over_time = timeline(story.series)
     if over_time is None:
-        yield '<section class="whole"><h2>Over time</h2><p class="quiet">Nothing was recorded in it.</p></section>'
+        nothing = "Nothing was sent that could be drawn."
+        yield f'<section class="whole"><h2>Over time</h2><p class="quiet">{nothing}</p></section>'
     else:
         yield from figures(over_time, story.limits)
     yield from _outcomes(story)
-    yield from _failed(story)
-    yield from _pauses(story.pauses, story.facts.instance_kind)
-    yield from _proof(story.summary)
-    yield _facts(story)
+    yield from _steps(story.summary)
+    narrow = [*_pauses(story.pauses, story.facts.instance_kind), *_proof(story.summary)]
+    yield from narrow
+    # Two of them share a line; who has none to share with fills it.
+    yield _facts(story, "" if len(narrow) % 2 else ' class="whole"')
     yield _starts(story.starts)
+    # The last, because it may be long.
+    yield from _failed(story)
     yield "</div>"
 
 
@@ -87,7 +92,7 @@ def _tiles(story: Story) -> Html:
     # A process that was killed is not in the last summary.
     requests, throttled = (max(summary.get(name, 0), getattr(whole, name)) for name in ("requests", "throttled"))
     tiles.append(("requests", number(requests), ""))
-    tiles.append(("refused as too fast (429)", number(throttled), "warn" if throttled else ""))
+    tiles.append(("throttled (429)", number(throttled), "warn" if throttled else ""))
     tiles.append(("time at work", duration(_worked_s(story)), ""))
     if median is not None:
         tiles.append(("median answer", f"{median * 1000:.0f} ms", ""))
@@ -132,13 +137,23 @@ def _outcomes(story: Story) -> Iterator[Html]:
     yield f'<section class="whole"><h2>Outcomes by code</h2>{told}</section>'
 
 
+def _steps(summary: Mapping[str, Any]) -> Iterator[Html]:
+    """How the rows of each step stand."""
+    steps = summary.get("steps", ())
+    if steps:
+        words = ("total", "done", "skipped", "failed", "unresolved", "pending")
+        rows = [(text(one["name"]), *(number(one["items"].get(word, 0)) for word in words)) for one in steps]
+        told = table("In the order in which they ran", ("step", "rows", *words[1:]), rows, numbers=range(1, 7))
+        yield f'<section class="whole"><h2>Steps</h2>{told}</section>'
+
+
 def _failed(story: Story) -> Iterator[Html]:
     if not story.failed_count:
         return
     told = "".join(_failed_table(story, one) for one in story.failed)
-    step = " --step NAME" if any(one.step for one in story.failed) else ""
-    command = f"<code>clerk-batch runs failed {text(story.facts.id)}{step}</code>"
-    again = f"<p class='quiet'>All of them, to fix and feed back: {command}</p>"
+    steps = [f" --step {text(one.step)}" if one.step else "" for one in story.failed] or [""]
+    commands = "<br>".join(f"<code>clerk-batch runs failed {text(story.facts.id)}{step}</code>" for step in steps)
+    again = f"<p class='quiet'>All of them, to fix and feed back:<br>{commands}</p>"
     yield f'<section class="whole"><h2>Failed rows</h2>{told}{again}</section>'
 
 
@@ -157,7 +172,7 @@ def _failed_table(story: Story, failed: FailedRows) -> Html:
     ]
     head = ("line", "status", "code", "message", *failed.columns, "trace")
     items = _items_of(story, failed.step)
-    shown = f"The first {number(len(rows))} of {count(items, 'row')}"
+    shown = count(items, "row") if len(rows) == items else f"The first {number(len(rows))} of {count(items, 'row')}"
     own = ", with the input's own columns" if failed.columns else ""
     hidden = " Values are masked: clerk-batch runs report RUN --unmasked shows them." if story.is_masked else ""
     where = f"Step {text(failed.step)}: " if failed.step else ""
@@ -206,7 +221,7 @@ def _proof(summary: Mapping[str, object]) -> Iterator[Html]:
         yield f'<section><h2>Proof</h2><dl class="facts">{told}</dl></section>'
 
 
-def _facts(story: Story) -> Html:
+def _facts(story: Story, css: str) -> Html:
     facts = story.facts
     told = {
         "job file": facts.job_file,
@@ -216,10 +231,11 @@ def _facts(story: Story) -> Html:
         "API version": facts.api_version,
         "changed by options": ", ".join(f"{key}={value}" for key, value in facts.overrides),
         "follows from": facts.parent or "",
-        "outputs": ", ".join(str(path) for path in story.summary.get("outputs", ())),
     }
     rows = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in told.items() if value)
-    return f'<section><h2>What ran</h2><dl class="facts">{rows}</dl></section>'
+    if outputs := [text(path) for path in story.summary.get("outputs", ())]:
+        rows += f"<dt>outputs</dt><dd>{'<br>'.join(outputs)}</dd>"
+    return f'<section{css}><h2>What ran</h2><dl class="facts">{rows}</dl></section>'
 
 
 def _starts(starts: list[Start]) -> Html:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Final
 
 from clerk_runner.plain import plain
 
 __all__ = ["Html", "figure", "legend", "number", "table", "text"]
 
+LONG: Final = 40
+"""Characters from which on a cell may be broken into lines."""
 Html = str
 """Text that was made harmless."""
 
@@ -22,11 +25,13 @@ def number(value: float) -> str:
     """A number for people.
 
     Example:
-        >>> number(1234567), number(0.25), number(12.34), number(70.0)
-        ('1,234,567', '0.25', '12.3', '70')
+        >>> number(1234567), number(0.25), number(0.0031), number(12.34), number(70.0)
+        ('1,234,567', '0.25', '0.0031', '12.3', '70')
     """
     if value == int(value):
         return f"{int(value):,}"
+    if value < 1:
+        return f"{value:.2g}"
     return f"{value:,.2f}" if value < 10 else f"{value:,.1f}"
 
 
@@ -41,7 +46,9 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Html]], *, 
     """
 
     def cell(tag: str, place: int, content: Html) -> Html:
-        kind = ' class="n"' if place in numbers else (' class="t"' if len(content) > 60 and tag == "td" else "")
+        kind = (
+            ' class="n"' if place in numbers else (' class="t"' if len(content) > LONG and "<" not in content else "")
+        )
         scope = ' scope="col"' if tag == "th" else ""
         return f"<{tag}{scope}{kind}>{content}</{tag}>"
 

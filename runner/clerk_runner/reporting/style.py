@@ -51,9 +51,9 @@ p{margin:0 0 .75rem}
  font-weight:600;vertical-align:.2em;white-space:nowrap}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 code,.mono{font-family:ui-monospace,"Cascadia Mono","DejaVu Sans Mono",monospace;font-size:.9em;overflow-wrap:anywhere}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9.25rem,1fr));gap:.75rem;margin:1.25rem 0;padding:0}
-.tile{background:var(--card);border:1px solid var(--edge);border-radius:.5rem;padding:.6rem .8rem;min-width:0}
-.tile dt{font-size:.85rem}.tile dd{margin:0;font-size:1.35rem;font-weight:600;font-variant-numeric:tabular-nums}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(8rem,1fr));gap:.75rem;margin:1.25rem 0;padding:0}
+.tile{background:var(--card);border:1px solid var(--edge);border-radius:.5rem;padding:.6rem .7rem;min-width:0}
+.tile dt{font-size:.85rem}.tile dd{margin:0;font-size:1.2rem;font-weight:600;font-variant-numeric:tabular-nums}
 .cards{display:grid;grid-template-columns:minmax(0,1fr);gap:1rem}
 @media(min-width:60rem){.cards{grid-template-columns:minmax(0,1fr) minmax(0,1fr)}.whole{grid-column:1/-1}}
 section,figure{background:var(--card);border:1px solid var(--edge);border-radius:.5rem;padding:1rem;margin:0;
@@ -77,10 +77,12 @@ svg path{vector-effect:non-scaling-stroke}
 .scroll{overflow-x:auto;max-width:100%}
 .scroll:focus-visible,summary:focus-visible{outline:2px solid var(--main);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:.9rem;font-variant-numeric:tabular-nums}
-caption{text-align:left;color:var(--quiet);padding-bottom:.35rem}
-th,td{text-align:left;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--edge);vertical-align:top}
-td.n,th.n{text-align:right;white-space:nowrap}
-td.t{min-width:14rem}td code{white-space:nowrap;overflow-wrap:normal}
+caption{text-align:left;color:var(--quiet);padding-bottom:.35rem;position:sticky;left:0;
+ max-width:calc(100vw - 4.25rem)}
+th,td{text-align:left;white-space:nowrap;padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--edge);
+ vertical-align:top}
+td.n,th.n{text-align:right}
+td.t,th.t{white-space:normal;min-width:12rem;overflow-wrap:anywhere}td code{overflow-wrap:normal}
 details{margin-top:.75rem}summary{cursor:pointer;color:var(--main)}
 dl.facts{display:grid;grid-template-columns:auto minmax(0,1fr);gap:.25rem 1rem;margin:0}
 dl.facts dt{color:var(--quiet)}dl.facts dd{margin:0;overflow-wrap:anywhere}

@@ -38,8 +38,9 @@ class Timeline:
         return clock_label(self.begin_s + number * self.width_s, days=self.end_s - self.begin_s > DAY_S)
 
     def labels(self, count: int = 5) -> list[str]:
-        """Moments at equal distances, the first and the last among them."""
+        """Moments at equal distances, the first and the last among them; fewer where two would read the same."""
         span_s, days = self.end_s - self.begin_s, self.end_s - self.begin_s > DAY_S
+        count = min(count, span_s + 1)
         return [clock_label(self.begin_s + span_s * number / (count - 1), days=days) for number in range(count)]
 
     def coarser(self) -> Timeline:

@@ -59,7 +59,8 @@ class _Browser:
             self._tag(list(tags)[place], list(tags.values())[place])
 
     def _tag(self, tag: str, operations: Sequence[Operation]) -> None:
-        rows = [f"{one.method:6} {one.path:60} {one.phrase}" for one in operations]
+        width = max(len(one.path) for one in operations)
+        rows = [f"{one.method:6} {one.path:{width}}  {one.phrase}" for one in operations]
         while (place := pick(tag, rows)) is not None:
             self._operation(operations[place])
 
@@ -67,6 +68,7 @@ class _Browser:
         version = self._state.catalog.version
         prose = self._state.library.prose(version).get(operation.operation_id)
         write_sections(sheet(operation, version, prose))
+        click.echo()
         steps: list[_Step] = ["call", "dry-run", "back"]
         words = ["Fill it in and call it", "Fill it in and show the request", "Back"]
         place = pick(str(operation), words)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import click
 
+from clerk_runner.cli.colours import emphasised
 from clerk_runner.cli.text import HIDDEN
 from clerk_runner.explore.section import Section
 
@@ -75,7 +76,7 @@ def write_sections(sections: Iterable[Section]) -> None:
     for section in sections:
         if section.title:
             click.echo()
-            click.echo(click.style(section.title, bold=True))
+            click.echo(emphasised(section.title))
         indent = "  " if section.title else ""
         columns = max((len(row) for row in section.rows), default=0)
         widths = [max((len(row[n]) for row in section.rows if len(row) > n + 1), default=0) for n in range(columns)]
@@ -110,5 +111,5 @@ def _rich_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def _stacked(rows: Sequence[Sequence[str]]) -> None:
     """Rows of two lines, where a terminal is too narrow: a path that is cut in two can be neither read nor copied."""
     for first, second, *others in rows:
-        click.echo(click.style(f"{first:7} {second}", bold=True))
+        click.echo(emphasised(f"{first:7} {second}"))
         click.echo(f"        {'  '.join(filter(None, others))}".rstrip())

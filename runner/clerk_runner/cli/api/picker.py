@@ -14,6 +14,7 @@ from prompt_toolkit.validation import Validator
 
 __all__ = ["ask_value", "pick"]
 
+KEYS = "arrows and Enter, or type to narrow down; Escape: back"
 PAGE = 15
 """Lines shown at once."""
 
@@ -48,8 +49,10 @@ class _Picker:
     def run(self) -> int | None:
         """Show it until something is picked."""
         list_window = Window(FormattedTextControl(self._lines), height=PAGE, dont_extend_height=True)
-        typed = VSplit([Window(width=2, char=">"), Window(BufferControl(self._filter), height=1)], height=1)
-        body = HSplit([Window(FormattedTextControl(self._title), height=1, style="bold"), typed, list_window])
+        prompt = Window(FormattedTextControl("> "), width=2, height=1)
+        typed = VSplit([prompt, Window(BufferControl(self._filter), height=1)], height=1)
+        title = FormattedTextControl([("bold", self._title), ("", f"  {KEYS}")])
+        body = HSplit([Window(title, height=1), typed, list_window])
         application: Application[int | None] = Application(
             Layout(body, focused_element=self._filter), key_bindings=self._keys(), erase_when_done=True
         )
