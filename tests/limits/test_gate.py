@@ -45,6 +45,29 @@ def test_a_permit_counts_in_every_window_that_covers_the_call() -> None:
     played(scenario)
 
 
+def test_a_loop_whose_timers_do_not_tell_when_they_ring_is_good_enough() -> None:
+    """uvloop's are such ones."""
+
+    class Mute:
+        def __init__(self, timer: asyncio.TimerHandle) -> None:
+            self.cancel = timer.cancel
+
+    class MuteClock(VirtualClock):
+        def call_at(self, when: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
+            return Mute(super().call_at(when, callback))  # type: ignore[return-value]
+
+    async def scenario() -> None:
+        gate = Gate(DEVELOPMENT, GateOptions(), MuteClock(start_wall_s=WALL_S), jitter=lambda: 0.0)
+        gate.throttled("GET", "/users", retry_after="30", date=None)
+        waiting = [asyncio.create_task(gate.acquire("GET", "/users"), name="closed")]
+        for _ in range(40):
+            (await gate.acquire("GET", "/domains")).settle()
+        waiting.append(asyncio.create_task(gate.acquire("GET", "/domains"), name="paced"))
+        await asyncio.gather(*waiting)
+
+    played(scenario)
+
+
 def test_all_or_none() -> None:
     """Whoever waits for one window holds nothing of the others."""
 

@@ -27,7 +27,6 @@ from clerk_runner.exporting.request import ExportRequest
 from clerk_runner.folders import RunFolder, StateFolder
 from clerk_runner.home import state_home
 from clerk_runner.logs import LogFormat, LogLevel
-from clerk_runner.loops import run_quickly
 from clerk_runner.metrics import require_place
 from clerk_runner.planning import plan_job
 from clerk_runner.report import Summary, outcomes_by_code
@@ -97,7 +96,7 @@ def work(job: Path | None, folder_word: str | None, options: WorkOptions, *, par
         request = request_of(loaded, job, asked, os.environ)
         if isinstance(request, ExportRequest):
             return work_on_export(request, observers, metrics_file=options.metrics_file, as_json=options.as_json)
-        summary = run_quickly(run_job(request, consent_of(options), observers.view))
+        summary = asyncio.run(run_job(request, consent_of(options), observers.view))
         observers.summary = summary
         finish(summary, as_json=options.as_json)
         keep_metrics(options.metrics_file, summary)
