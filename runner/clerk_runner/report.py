@@ -138,16 +138,22 @@ def count_items(journal: Path, span: Span | None = None) -> Items:
 
 
 def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str, int]]:
-    """The commonest reasons: (state, code, one message, how many), most first."""
+    """The commonest reasons: (state, code, one message, how many), most first.
+
+    Where rows of one code have several messages, the one that is given says that it is an example.
+    """
     reader = open_reader(journal)
     try:
         rows = reader.execute(
-            "SELECT item.state, verdict.code, min(verdict.message), count(*) AS many "
+            "SELECT item.state, verdict.code, min(verdict.message), count(*) AS many, count(DISTINCT verdict.id) > 1 "
             "FROM item JOIN verdict ON verdict.id = item.verdict GROUP BY item.state, verdict.code "
             "ORDER BY many DESC, verdict.code LIMIT ?",
             (limit,),
         )
-        return [(WORDS[State(state)], code, message, many) for state, code, message, many in rows]
+        return [
+            (WORDS[State(state)], code, f"for example, {message}" if differ and message else message, many)
+            for state, code, message, many, differ in rows
+        ]
     finally:
         reader.close()
 

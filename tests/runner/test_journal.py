@@ -18,6 +18,7 @@ from clerk_jobs.call import Draft, Outcome, State
 from clerk_runner.attempts import last_attempt
 from clerk_runner.errors import Exit, RunnerError, StoppedError
 from clerk_runner.journal import Intent, Journal, SourceRow
+from clerk_runner.report import outcomes_by_code
 from clerk_runner.schema import JOURNAL_VERSION, is_blank, open_reader, open_writer
 from clerk_runner.short_ids import unpacked
 
@@ -70,6 +71,18 @@ def test_rows_are_taken_in_in_any_number_of_steps(tmp_path: Path) -> None:
         5: (State.FAILED, "conflicting_rows"),
         6: (State.FAILED, "conflicting_rows"),
     }
+
+
+def test_a_message_that_is_not_that_of_every_row_is_an_example(tmp_path: Path) -> None:
+    async def scenario(journal: Journal) -> None:
+        faults = [("ragged_row", "line 2 has too few"), ("ragged_row", "line 3 has too few"), ("email", "no address")]
+        await journal.ingest([SourceRow(seq, seq, seq, None, *fault) for seq, fault in enumerate(faults, start=1)])
+
+    on(tmp_path / "run.db", scenario)
+    assert outcomes_by_code(tmp_path / "run.db") == [
+        ("failed", "ragged_row", "for example, line 2 has too few", 2),
+        ("failed", "email", "no address", 1),
+    ]
 
 
 ROWS = st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from("xxxy"), st.booleans()), max_size=30)
