@@ -166,8 +166,14 @@ class Book:
     @contextmanager
     def _transaction(self, now: Moment) -> Iterator[sqlite3.Connection]:
         self._now = now
-        with self.storage.transaction() as connection:
-            yield connection
+        was_in = self._holder_in
+        try:
+            with self.storage.transaction() as connection:
+                yield connection
+        except BaseException:
+            # What it wrote is not there, so what is known of it is not true, its own name included.
+            self._known, self._holder_in = None, was_in
+            raise
 
     def _begin(self, connection: sqlite3.Connection, lost: bool) -> None:
         """A new file: what counts as spent is in it before anybody else can read it."""

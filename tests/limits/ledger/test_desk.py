@@ -115,6 +115,47 @@ def test_a_file_that_somebody_holds_is_waited_for_in_the_thread_while_the_loop_g
     played(scenario)
 
 
+def test_a_reader_that_keeps_a_trade_from_its_commit_costs_nothing(tmp_path: Path) -> None:
+    """Plans read the file: a commit waits for them, and on the loop nothing waits."""
+
+    async def scenario() -> None:
+        async with open_desk(tmp_path) as (desk, book):
+            await asked(desk)
+            reader = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+            reader.execute("BEGIN")
+            reader.execute("SELECT * FROM lease").fetchone()
+            waiting = asyncio.create_task(asked(desk), name="waiting")
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+            assert not waiting.done()
+            reader.execute("COMMIT")
+            reader.close()
+            await waiting
+            assert book.threads == ["loop", "thread"]
+            # What could not be committed on the loop is not there a second time: the third permit is the third.
+            third = await desk.run(lambda book, now: book.trade(now, (), [Wisher().wish()]))
+            assert third.answers[0].used == 3
+
+    played(scenario)
+
+
+def test_a_fault_on_the_loop_is_met_again_in_the_thread_and_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        failures: list[BaseException] = []
+        book = Watched(tmp_path / "ledger.db", durable=False)
+        desk = LedgerDesk(book, LoopClock(), LoopClock().now, speed=1.0, heard=lambda _: None, failed=failures.append)
+        await desk.run(lambda book, now: book.trade(now, (), ()))
+        (await desk.run(lambda book, _: book.storage.connection())).execute("DROP TABLE lease")
+        desk.ask(Wisher())
+        async with asyncio.timeout(PATIENCE_S):
+            while not failures:
+                await asyncio.sleep(0.001)
+        assert book.threads == ["thread"]
+        await desk.close()
+
+    played(scenario)
+
+
 def test_a_slow_disk_is_left_to_the_thread_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(desks, "SLOW_S", 0.001)
     monkeypatch.setattr(desks, "SLOW_WEIGHT", 1.0)
