@@ -17,6 +17,7 @@ from clerk_limits.clock import LoopClock
 from clerk_limits.ledger import desk as desks
 from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.desk import LedgerDesk
+from clerk_limits.ledger.errors import LedgerError
 from clerk_limits.ledger.terms import Answer, Ask, Moment, Return, Trade
 
 PATIENCE_S = 60.0
@@ -141,15 +142,14 @@ def test_a_reader_that_keeps_a_trade_from_its_commit_costs_nothing(tmp_path: Pat
 
 def test_a_fault_on_the_loop_is_met_again_in_the_thread_and_told(tmp_path: Path) -> None:
     async def scenario() -> None:
-        failures: list[BaseException] = []
-        book = Watched(tmp_path / "ledger.db", durable=False)
-        desk = LedgerDesk(book, LoopClock(), LoopClock().now, speed=1.0, heard=lambda _: None, failed=failures.append)
+        told: asyncio.Queue[BaseException] = asyncio.Queue()
+        book, clock = Watched(tmp_path / "ledger.db", durable=False), LoopClock()
+        desk = LedgerDesk(book, clock, clock.now, speed=1.0, heard=lambda _: None, failed=told.put_nowait)
         await desk.run(lambda book, now: book.trade(now, (), ()))
         (await desk.run(lambda book, _: book.storage.connection())).execute("DROP TABLE lease")
         desk.ask(Wisher())
         async with asyncio.timeout(PATIENCE_S):
-            while not failures:
-                await asyncio.sleep(0.001)
+            assert isinstance(await told.get(), LedgerError)
         assert book.threads == ["thread"]
         await desk.close()
 
