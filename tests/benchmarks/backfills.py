@@ -187,9 +187,9 @@ def cost(users: int) -> list[str]:
         "Where it goes: five sixths in the loop's thread, of which the request itself is two fifths and the ledger an",
         "eighth; the rest in the threads of the journal and the input. Cut already: a lease for each user and for each",
         "ten permits, a thread for what takes a quarter of a millisecond, a statement for each row, tracing, objects",
-        "of values that nobody looks at (45 µs a row), frozen dataclasses. Tried and left: uvloop (a twentieth), asking",
-        "for a permit without a place in line (ten permits are gone at once, so nearly every call waits), a longer wait",
-        "for a group to commit with, no garbage collection.",
+        "of values that nobody looks at (45 µs a row), frozen dataclasses. Tried and left: uvloop (a twentieth),",
+        "asking for a permit without a place in line (ten permits are gone at once, so nearly every call waits), a",
+        "longer wait for a group to commit with, no garbage collection.",
         "",
         machine(),
     ]
