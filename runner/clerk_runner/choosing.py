@@ -13,7 +13,7 @@ from clerk_runner.errors import RunHeldError, StoppedError, UsageError
 from clerk_runner.folders import UNFINISHED, RunFacts, RunFolder, StateFolder
 from clerk_runner.schema import open_reader
 
-__all__ = ["Choice", "choose", "choose_named", "has_sent"]
+__all__ = ["Choice", "choose", "choose_named", "finished_runs", "has_sent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def choose(
                 if not _left_behind(run) and _may_be_unfinished(run):
                     _leave_behind(run)
             return Choice(state.create(wanted), "new")
-        finished = tuple(run for run in known if _counts_as_done(run, wanted)) if once else ()
+        finished = tuple(run for run in known if _counts_as_done(run, wanted.instance)) if once else ()
         for run in reversed(known):
             if not _left_behind(run) and run.state() in UNFINISHED:
                 choice = _unfinished(run, wanted, finished, accept_changes=accept_changes)
@@ -110,8 +110,13 @@ def choose_named(
         return Choice(run, "change" if differences else "continue")
 
 
-def _counts_as_done(run: RunFolder, wanted: RunFacts) -> bool:
-    if run.facts().instance != wanted.instance:
+def finished_runs(state: StateFolder, job: str, instance: str) -> tuple[RunFolder, ...]:
+    """The runs of a job that finished, oldest first, whose rows a new run skips where its effects happen once."""
+    return tuple(run for run in state.list() if run.facts().job == job and _counts_as_done(run, instance))
+
+
+def _counts_as_done(run: RunFolder, instance: str) -> bool:
+    if run.facts().instance != instance:
         return False
     try:
         return run.state() == "done"

@@ -81,6 +81,16 @@ class Part:
         if self.step is not None and not self.kind.folds:
             await own.judge_names()
 
+    async def skip_done(self, whole: Journal, finished: Sequence[RunFolder]) -> None:
+        """Skip what these earlier runs of the job did, oldest first, where its effects happen once."""
+        for run in finished if self.kind.once else ():
+            if not run.journal_path.exists():
+                continue
+            there = run.meta().get("steps") or [""]
+            if self.name in there:
+                span = Span(there.index(self.name), of_many=self.span.of_many)
+                await self.journal_of(whole).skip_done_in(run.journal_path, span)
+
     def drafted_by(self, look: Look) -> None:
         """Let its kind draft rows that refer to others."""
         if self.step is not None:

@@ -21,6 +21,7 @@ import msgspec
 from clerk_limits.clock import LoopClock
 from clerk_runner.account import AccountOptions, open_account, out_now
 from clerk_runner.backing_up import require_absent
+from clerk_runner.choosing import finished_runs
 from clerk_runner.client import Client
 from clerk_runner.errors import Exit
 from clerk_runner.exchange import Exchange
@@ -82,6 +83,7 @@ class Plan:
             "waits": msgspec.to_builtins(forecast.waits),
             "limits": forecast.limits,
             "problems": _problems(preview),
+            "reasons": _reasons(preview),
             **({"steps": [_step(step) for step in preview.steps]} if preview.steps else {}),
         }
 
@@ -91,6 +93,14 @@ def _problems(preview: Preview) -> list[dict[str, Any]]:
     if preview.steps:
         return [{"step": step.step, **problem} for step in preview.steps for problem in _problems(step)]
     return [{"line": line, "code": code, "message": message} for line, code, message in preview.problems]
+
+
+def _reasons(preview: Preview) -> list[dict[str, Any]]:
+    """Why rows will not be sent, most rows first; of a job with steps each names its step."""
+    if preview.steps:
+        return [{"step": step.step, **reason} for step in preview.steps for reason in _reasons(step)]
+    words = ("status", "code", "message", "rows")
+    return [dict(zip(words, reason, strict=True)) for reason in preview.reasons]
 
 
 def _step(preview: Preview) -> dict[str, Any]:
@@ -185,7 +195,7 @@ class _Planning:
                 open_account(client, request.state, self._clock, options) as account,
             ):
                 exchange = account.exchange
-                await self._ask(exchange)
+                await self._ask(exchange, finished_runs(request.state, request.job.name, account.instance))
                 requests, latency_s = exchange.requests, exchange.latency_s or DEFAULT_LATENCY_S
                 past = past_of(request, account.instance, self._clock.wall())
                 standing = Standing(past, out_now(account.folder))
@@ -219,8 +229,8 @@ class _Planning:
         finally:
             named.close()
 
-    async def _ask(self, exchange: Exchange) -> None:
-        """Bring the list where the rows come from one, and read what Clerk has."""
+    async def _ask(self, exchange: Exchange, finished: Sequence[RunFolder]) -> None:
+        """Bring the list where the rows come from one, skip what ``finished`` runs did, and read what Clerk has."""
         first = self._parts[0]
         if first.listing is not None:
             shared = (self._folder, self._journal, exchange, self._view, Interrupts(listens=False), silent_log())
@@ -228,9 +238,16 @@ class _Planning:
             await listing.bring()
             with listed_rows(self._folder, first.span) as first.given:
                 await self._take_in()
+                await self._skip_done(finished)
                 await self._screen(first, exchange, listed=await listing.is_fresh())
         elif first.given is not None:
+            await self._skip_done(finished)
             await self._screen(first, exchange, listed=False)
+
+    async def _skip_done(self, finished: Sequence[RunFolder]) -> None:
+        for part in self._parts:
+            if part.given is not None:
+                await part.skip_done(self._journal, finished)
 
     async def _screen(self, part: Part, exchange: Exchange, *, listed: bool) -> None:
         journal = part.journal_of(self._journal)

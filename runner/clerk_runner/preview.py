@@ -19,7 +19,7 @@ from clerk_runner.journal import Journal
 from clerk_runner.kind import Kind, Screens
 from clerk_runner.parts import Part
 from clerk_runner.planner import DEFAULT_LATENCY_S, Course, Forecast, forecast
-from clerk_runner.report import added, count_items, row_problems
+from clerk_runner.report import added, count_items, outcomes_by_code, row_problems
 from clerk_runner.request import rows_of
 from clerk_runner.spans import Span
 from clerk_runner.steady import is_steady, steady_forecast
@@ -119,6 +119,7 @@ async def build_preview(
     play = steady_forecast if is_steady(course) else forecast
     played = await asyncio.to_thread(play, course, starts_at, standing.charge)
     problems, problem_count = row_problems(journal.path, span, SHOWN_PROBLEMS)
+    settled = counts[State.SKIPPED] + counts[State.FAILED] + counts[State.UNRESOLVED]
     return Preview(
         job=job.name,
         action=known.action,
@@ -133,6 +134,7 @@ async def build_preview(
         screened=known.screened,
         problems=problems,
         problem_count=problem_count,
+        reasons=outcomes_by_code(journal.path, span=span) if settled else [],
         doubtful=counts[State.DOUBT],
         organizations=len(groups) if isinstance(job, InviteJob) and job.organization is not None else 0,
         mails=isinstance(job, InviteJob) and job.notify.source is True,

@@ -137,8 +137,8 @@ def count_items(journal: Path, span: Span | None = None) -> Items:
     return Items(total=sum(counts.values()), **counts)
 
 
-def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str, int]]:
-    """The commonest reasons: (state, code, one message, how many), most first.
+def outcomes_by_code(journal: Path, limit: int = 20, span: Span | None = None) -> list[tuple[str, str, str, int]]:
+    """The commonest reasons in a journal, or in one step: (state, code, one message, how many), most first.
 
     Where rows of one code have several messages, the one that is given says that it is an example.
     """
@@ -146,9 +146,9 @@ def outcomes_by_code(journal: Path, limit: int = 20) -> list[tuple[str, str, str
     try:
         rows = reader.execute(
             "SELECT item.state, verdict.code, min(verdict.message), count(*) AS many, count(DISTINCT verdict.id) > 1 "
-            "FROM item JOIN verdict ON verdict.id = item.verdict GROUP BY item.state, verdict.code "
-            "ORDER BY many DESC, verdict.code LIMIT ?",
-            (limit,),
+            "FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.seq BETWEEN ? AND ? "
+            "GROUP BY item.state, verdict.code ORDER BY many DESC, verdict.code LIMIT ?",
+            (*_range(span), limit),
         )
         return [
             (WORDS[State(state)], code, f"for example, {message}" if differ and message else message, many)

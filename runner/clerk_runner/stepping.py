@@ -38,7 +38,6 @@ from clerk_runner.parts import Part
 from clerk_runner.planner import Forecast
 from clerk_runner.reporting.record import Record
 from clerk_runner.request import RunRequest, disk_error
-from clerk_runner.spans import Span
 from clerk_runner.view import Progress, View
 from clerk_runner.watchdog import watch_loop
 
@@ -276,15 +275,8 @@ class Stepper:
         return engine.ending or trouble, engine.interrupted
 
     async def _skip_done(self, part: Part, around: Around) -> None:
-        """Skip what earlier runs of the job did, where its effects happen once."""
-        for run_id in (await around.journal.get("finished") or ()) if part.kind.once else ():
-            run = RunFolder(self._request.state.runs / run_id)
-            if not run.journal_path.exists():
-                continue
-            there = run.meta().get("steps") or [""]
-            if part.name in there:
-                span = Span(there.index(part.name), of_many=part.span.of_many)
-                await part.journal_of(around.journal).skip_done_in(run.journal_path, span)
+        ids = await around.journal.get("finished") or ()
+        await part.skip_done(around.journal, [RunFolder(self._request.state.runs / each) for each in ids])
 
     async def _screen(self, part: Part, around: Around) -> None:
         kind, journal, exchange = part.kind, part.journal_of(around.journal), around.exchange

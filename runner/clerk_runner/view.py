@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,6 +118,8 @@ class Preview:
         screened: whether Clerk was asked who is invited already.
         problems: the first failed rows as (line, code, message).
         problem_count: how many there are.
+        reasons: why rows will not be sent, as (state, code, one message, how many), most rows first; of a job with
+            steps each of these has its own.
         doubtful: items that are looked up before anything is sent again.
         organizations: how many organizations are invited to, 0 for the instance itself.
         mails: whether Clerk sends e-mail for it.
@@ -148,6 +150,7 @@ class Preview:
     mails: bool
     forecast: Forecast
     starts_at: float
+    reasons: Sequence[tuple[str, str, str, int]] = ()
     words: Words = INVITING
     notes: tuple[str, ...] = ()
     consequence: str | None = None

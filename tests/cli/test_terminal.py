@@ -107,6 +107,19 @@ def test_a_preview_says_what_will_happen() -> None:
     assert text.count("  wait ") == terminal.SHOWN_WAITS + 1
 
 
+def test_a_preview_says_why_rows_are_skipped_and_counts_what_fails_beyond_the_rows_that_it_shows() -> None:
+    reasons = [("failed", "invalid_email", "odd", 31), ("skipped", "duplicate_row", "the same as line 2", 1_200)]
+    text = changed(items=Items(total=3631, pending=2400, failed=31, skipped=1_200), reasons=reasons).splitlines()
+    place = text.index("  rows       2,400 to invite, 1,200 skipped, 31 failed")
+    assert text[place + 1 : place + 3] == [
+        "  failed     31 invalid_email: odd",
+        "  skipped    1,200 duplicate_row: the same as line 2",
+    ]
+    assert "  failed  " not in changed(reasons=reasons, problem_count=1)
+    step = dataclasses.replace(PREVIEW, step="first", reasons=reasons)
+    assert "    skipped    1,200 duplicate_row: the same as line 2" in changed(steps=(step,), reasons=[])
+
+
 def test_a_preview_names_what_is_special() -> None:
     assert changed(run="").startswith("plan of 'beta'")
     assert changed(action="continue").startswith("continue 'beta'")

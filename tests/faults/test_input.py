@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,8 @@ def test_rows_44_to_48_each_bad_row_is_named_by_its_line_and_the_others_are_plan
     assert "bob" not in str(ended.json["problems"])
     items = {word: count for word, count in ended.json["items"].items() if count}
     assert (ended.code, items) == (1, {"total": 14, "failed": 8, "skipped": 1, "pending": 5})
+    why = {(reason["status"], reason["code"]): reason["rows"] for reason in ended.json["reasons"]}
+    assert why == Counter(("failed", code) for _, code in AWKWARD if code) + Counter({("skipped", "duplicate_row"): 1})
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ def _preview_body(preview: Preview) -> list[str]:
         parts = [f"{items.pending:,} {preview.words.pending}"]
         parts += [f"{number:,} {word}" for word, number in _settled(preview) if number]
         lines.append(f"  rows       {', '.join(parts)}")
+        lines += _why_not(preview)
     if preview.organizations:
         lines.append(f"  to         {count(preview.organizations, 'organization')}")
     if preview.doubtful:
@@ -201,6 +202,16 @@ def _preview_body(preview: Preview) -> list[str]:
     elif not begun and not items.total and not preview.unlisted:
         lines.append("  the input has no rows: nothing to do")
     return lines
+
+
+def _why_not(preview: Preview) -> list[str]:
+    """Why rows are skipped, or fail and are not all shown one by one: a line for each reason."""
+    told = {"skipped", "unresolved"} | ({"failed"} if preview.problem_count > len(preview.problems) else set())
+    return [
+        f"  {word:<10} {many:,} {code}{message and f': {message}'}"
+        for word, code, message, many in preview.reasons
+        if word in told
+    ]
 
 
 def _settled(preview: Preview) -> list[tuple[str, int]]:

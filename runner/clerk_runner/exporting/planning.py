@@ -79,6 +79,7 @@ class ExportPlan:
             "waits": [],
             "limits": self.limits,
             "problems": [],
+            "reasons": [],
         }
 
 
