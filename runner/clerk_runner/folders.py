@@ -23,6 +23,7 @@ import shutil
 import sqlite3
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +32,14 @@ from typing import Any
 import msgspec
 import orjson
 
+from clerk_jobs.errors import ClerkBatchError
 from clerk_runner.errors import RunHeldError, UsageError
 from clerk_runner.schema import MARK, damaged, is_blank, open_reader
 from clerk_runner.writer import create_private
 
 __all__ = ["UNFINISHED", "RunFacts", "RunFolder", "StateFolder", "make_private", "write_private"]
 
+SECOND = len("20260102-030405")  # of a run's id: when it began
 UNFINISHED = frozenset({"planned", "running", "waiting", "interrupted", "stopped", "finalizing"})
 
 
@@ -144,6 +147,11 @@ class RunFolder:
             return "planned"
         return str(self.meta().get("state", "planned"))
 
+    def seen_state(self) -> str:
+        """The same for people and scripts: what its journal calls running, and nobody works on, was interrupted."""
+        state = self.state()
+        return "interrupted" if state in ("running", "finalizing") and not self.is_held else state
+
     def summary(self) -> dict[str, Any] | None:
         """The last summary; None before there was one."""
         try:
@@ -185,10 +193,15 @@ class RunFolder:
         if self._lock is not None:
             return True
         try:
-            self.hold()
-        except RunHeldError:
+            handle = os.open(self.path / "run.lock", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:  # shared, and gone at once: who only looks leaves no pid, and is not in the way of another who looks.
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
-        self.release()
+        finally:
+            os.close(handle)
         return False
 
     def release(self) -> None:
@@ -262,7 +275,14 @@ class StateFolder:
     def list(self) -> list[RunFolder]:
         """All runs, oldest first; a link is no run."""
         found = [path for path in self.runs.iterdir() if (path / "run.json").is_file() and not path.is_symlink()]
-        return [RunFolder(path) for path in sorted(found)]
+        seconds = Counter(path.name[:SECOND] for path in found)
+
+        def place(path: Path) -> tuple[str, int, str]:
+            # An id ends with a random word: which of two came first within a second it does not tell.
+            second = path.name[:SECOND]
+            return second, _created_ms(path) if seconds[second] > 1 else 0, path.name
+
+        return [RunFolder(path) for path in sorted(found, key=place)]
 
     def find(self, word: str) -> RunFolder:
         """The run that a word means: its id, a unique beginning of it, or ``last``.
@@ -289,6 +309,14 @@ def make_private(folder: Path) -> None:
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     _check_private(folder)
+
+
+def _created_ms(path: Path) -> int:
+    """When a run began (unix milliseconds); 0 where that cannot be read."""
+    try:
+        return RunFolder(path).facts().created_ms
+    except (ClerkBatchError, OSError):
+        return 0
 
 
 def _same_file(handle: int, path: Path) -> bool:

@@ -31,6 +31,10 @@ REMOVED = "row_removed"
 REMOVED_IN_DOUBT = "row_removed_in_doubt"
 CONFLICT = "conflicting_rows"
 SAME_NAME = "key_repeated"
+UNRESOLVED_BEFORE = "unresolved_in_earlier_run"
+LEFT_BEFORE = "left_in_earlier_run"
+NOBODY_KNOWS = ("unresolved", REMOVED_IN_DOUBT, UNRESOLVED_BEFORE, LEFT_BEFORE)
+"""Why a row was unresolved, or what was said of one that was left at that (``--on-unresolved skip``)."""
 
 INSERT = "INSERT INTO item(seq, line, offset, state, grp, key, digest) VALUES (?, ?, ?, 0, ?, ?, ?)"
 AT_ONCE = 100
@@ -258,13 +262,14 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path, span: Span, there: Span)
 
     What was made then is noted as this run's: later steps may refer to it.
 
-    What that run left unresolved is unresolved here too: nobody is sent to again because a file was changed. Take the
-    earlier runs oldest first: a later one may have done what an older one left open.
+    What that run left unresolved is unresolved here too, and what was skipped there because nobody knows is skipped:
+    nobody is sent to again because a file was changed. Take the earlier runs oldest first: a later one may have done
+    what an older one left open.
     """
     names = Names(db)
     done = names.verdict("done_in_earlier_run", "an earlier run of this job already did this row")
     said = "an earlier run of this job does not know whether this was sent: look at Clerk's own list"
-    unknown = names.verdict("unresolved_in_earlier_run", said)
+    unknown = names.verdict(UNRESOLVED_BEFORE, said)
     changed = 0
     old = open_reader(earlier)
     try:
@@ -289,6 +294,26 @@ def skip_done_in(db: sqlite3.Connection, earlier: Path, span: Span, there: Span)
                 f"WHERE key = ? AND state = 0 AND {own}",
                 [(key,) for _, key, _ in batch],
             )
+        changed += _leave_alone(db, old, span, there)
     finally:
         old.close()
     return changed
+
+
+def _leave_alone(db: sqlite3.Connection, old: sqlite3.Connection, span: Span, there: Span) -> int:
+    """Skip what an earlier run may have sent, and whose user decided to leave it at that; returns how many."""
+    said = "an earlier run of this job did not know whether this was sent, and it was left at that"
+    left = Names(db).verdict(LEFT_BEFORE, said)
+    rows = old.execute(
+        "SELECT item.key FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.state = ? "
+        "AND item.key IS NOT NULL AND verdict.code IN (?, ?, ?, ?) AND item.seq BETWEEN ? AND ?",
+        (State.SKIPPED, *NOBODY_KNOWS, there.first, there.last),
+    ).fetchall()
+    if not rows:
+        return 0
+    settled = (State.UNRESOLVED, span.first, span.last, UNRESOLVED_BEFORE)
+    return db.executemany(
+        "UPDATE item SET state = ?, verdict = ? WHERE key = ? AND state IN (0, ?) AND seq BETWEEN ? AND ? "
+        "AND (state = 0 OR verdict IN (SELECT id FROM verdict WHERE code = ?))",
+        [(State.SKIPPED, left, key, *settled) for (key,) in rows],
+    ).rowcount

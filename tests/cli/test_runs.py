@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from clerk_runner.folders import RunFolder
 from clerk_testing.commands import Workplace, write_people
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
@@ -75,6 +77,19 @@ def test_a_run_is_shown(place: Workplace, ran: Path) -> None:
     assert [(one["code"], one["items"]) for one in shown["outcomes"] if one["state"] == "failed"] == [
         ("invalid_email", 1)
     ]
+
+
+def test_a_run_that_nobody_works_on_any_more_was_interrupted(place: Workplace, ran: Path) -> None:
+    assert "\nnext " not in place.run("runs", "show", "last").out
+    with sqlite3.connect(ran / "run.db") as db:
+        db.execute("""UPDATE meta SET value = '"running"' WHERE name = 'state'""")
+    db.close()
+    held = RunFolder(ran)
+    held.hold()
+    assert place.run("runs", "show", "last", "--json").json["state"] == "running"
+    held.release()
+    assert place.run("runs", "list").out.split()[1] == "interrupted"
+    assert place.run("runs", "show", "last").out.endswith(f"\nnext      clerk-batch resume {ran.name}\n")
 
 
 def test_a_beginning_of_two_ids_is_refused(place: Workplace, ran: Path) -> None:

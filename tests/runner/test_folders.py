@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from clerk_runner.errors import Exit, RunHeldError, UsageError
@@ -194,6 +195,15 @@ def test_runs_are_found_by_a_word(state: StateFolder) -> None:
         state.find("20260101")
     with pytest.raises(UsageError, match="no run"):
         state.find("2027")
+
+
+def test_of_two_runs_of_one_second_the_later_is_the_last_whatever_their_ids(state: StateFolder) -> None:
+    first, later = facts(state), facts(state)
+    ids = [f"{first.id[:15]}-{word}" for word in ("ffff", "0000")]
+    for one, run_id, place in ((first, ids[0], 1), (later, ids[1], 2)):
+        state.create(msgspec.structs.replace(one, id=run_id, created_ms=first.created_ms + place)).release()
+    assert [run.id for run in state.list()] == ids
+    assert state.find("last").id == ids[1]
 
 
 def test_a_folder_that_is_no_run_is_named(state: StateFolder) -> None:

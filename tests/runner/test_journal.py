@@ -409,24 +409,33 @@ def test_however_the_input_changes_nobody_is_lost_and_nobody_done_is_pending(
 
 
 def test_what_an_earlier_run_did_is_skipped_and_what_it_left_open_stays_open(tmp_path: Path) -> None:
-    first, second, third = (tmp_path / name for name in ("1.db", "2.db", "3.db"))
+    first, between, second, third = (tmp_path / name for name in ("1.db", "between.db", "2.db", "3.db"))
 
     async def one(journal: Journal) -> None:
         await journal.ingest([row(1, "a"), row(2, "b"), row(3, "c"), row(4, "d"), row(5, "e")])
         await journal.settle([Outcome(1, State.DONE), Outcome(2, State.DONE), Outcome(3, State.FAILED)])
         await journal.settle([Outcome(4, State.UNRESOLVED), Outcome(5, State.UNRESOLVED)])
 
+    async def left(journal: Journal) -> None:
+        """One that nobody knows of, which the user left at that; another that was skipped for what it is."""
+        await journal.ingest([row(1, "f"), row(2, "g")])
+        await journal.settle(
+            [Outcome(1, State.SKIPPED, "unresolved", "why"), Outcome(2, State.SKIPPED, "protected", "")]
+        )
+
     async def two(journal: Journal) -> None:
         await journal.ingest([row(1, "d")])
         await journal.settle([Outcome(1, State.DONE)])
 
     async def three(journal: Journal) -> None:
-        await journal.ingest([row(seq, key, "new" if key == "b" else "d") for seq, key in enumerate("abcdef", 1)])
+        await journal.ingest([row(seq, key, "new" if key == "b" else "d") for seq, key in enumerate("abcdefg", 1)])
         await journal.seal()
         assert await journal.skip_done_in(first) == 1
+        assert await journal.skip_done_in(between) == 1
         assert await journal.skip_done_in(second) == 1
 
     on(first, one)
+    on(between, left)
     on(second, two)
     on(third, three)
     assert items(third) == {
@@ -435,7 +444,8 @@ def test_what_an_earlier_run_did_is_skipped_and_what_it_left_open_stays_open(tmp
         3: (State.PENDING, ""),
         4: (State.SKIPPED, "done_in_earlier_run"),
         5: (State.UNRESOLVED, "unresolved_in_earlier_run"),
-        6: (State.PENDING, ""),
+        6: (State.SKIPPED, "left_in_earlier_run"),
+        7: (State.PENDING, ""),
     }
 
 

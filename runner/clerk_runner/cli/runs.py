@@ -78,6 +78,8 @@ def show(run_id: str, as_json: bool) -> None:
         if state in ("failed", "unresolved") and (remedy := remedy_of(code)):
             say(f"          {'':<10} {remedy}")
     say(f"files     {run.path}")
+    if row["state"] in ("interrupted", "waiting", "stopped"):
+        say(f"next      clerk-batch resume {facts.id}")
 
 
 @runs.command(
@@ -214,7 +216,7 @@ def _row(run: Any) -> dict[str, Any]:
     from clerk_runner.report import Items, count_items  # noqa: PLC0415  heavy
 
     facts = run.facts()
-    state = run.state()
+    state = run.seen_state()
     items = count_items(run.journal_path) if state != "planned" else Items()
     summary = run.summary() or {}
     if facts.kind == "export" and summary:
