@@ -85,12 +85,14 @@ class _OpenTelemetry:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader  # noqa: PLC0415
-        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415
         from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
         from opentelemetry.trace import SpanKind, set_span_in_context  # noqa: PLC0415
 
-        resource = Resource.create({"service.name": "clerk-batch", "service.version": version})
+        # What is given here would win over what the user's own variables say.
+        asked = OTELResourceDetector().detect().attributes
+        resource = Resource.create({"service.name": "clerk-batch", "service.version": version, **asked})
         # The process's end is ours: a run that is over flushes, and nothing is registered for later.
         self._traces: Any = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=DELIVERY_S)))

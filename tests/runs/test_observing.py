@@ -84,7 +84,7 @@ def test_the_log_for_people_has_no_colours_where_there_is_no_terminal(start: Any
 
 def test_spans_and_metrics_are_exported_where_the_environment_asks_for_it(start: Any) -> None:
     with collector() as (address, received):
-        workplace, _ = start(OTEL_EXPORTER_OTLP_ENDPOINT=address)
+        workplace, _ = start(OTEL_EXPORTER_OTLP_ENDPOINT=address, OTEL_SERVICE_NAME="imports")
         prepared(workplace)
         ended = workplace.run("run", "job.yaml", "--yes")
     assert ended.code == 0, ended.err
@@ -96,6 +96,13 @@ def test_spans_and_metrics_are_exported_where_the_environment_asks_for_it(start:
         for scope in resource.scope_spans
         for span in scope.spans
     ]
+    resources = [
+        values(each.resource.attributes)
+        for path, body in received
+        if path == "/v1/traces"
+        for each in ExportTraceServiceRequest.FromString(body).resource_spans
+    ]
+    assert {(each["service.name"], bool(each["service.version"])) for each in resources} == {("imports", True)}
     (run,) = [span for span in spans if span.name == "run"]
     assert values(run.attributes)["clerk_batch.state"] == "done"
     below = [span for span in spans if span.parent_span_id == run.span_id]
