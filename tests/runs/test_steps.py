@@ -321,7 +321,7 @@ def test_a_step_stops_by_its_own_threshold_and_the_lists_after_it_are_not_read(s
     assert by_step(ended)["bans"] == {}
     assert not clerk.effects("UsersBan")
     report = (Path(ended.json["run_dir"]) / "report.html").read_text()
-    assert "Step metadata: The first 1 of 1 row" in report
+    assert "Step metadata: 1 row" in report
     no_rows = workplace.run("runs", "failed", "last", "--step", "bans")
     assert (no_rows.code, "has no rows yet" in no_rows.err) == (2, True), no_rows.err
     gone_on = call(workplace, "resume", ended.json["run"])
