@@ -276,13 +276,10 @@ class StateFolder:
         """All runs, oldest first; a link is no run."""
         found = [path for path in self.runs.iterdir() if (path / "run.json").is_file() and not path.is_symlink()]
         seconds = Counter(path.name[:SECOND] for path in found)
-
-        def place(path: Path) -> tuple[str, int, str]:
-            # An id ends with a random word: which of two came first within a second it does not tell.
-            second = path.name[:SECOND]
-            return second, _created_ms(path) if seconds[second] > 1 else 0, path.name
-
-        return [RunFolder(path) for path in sorted(found, key=place)]
+        # An id ends with a random word: which of two runs came first within a second it does not tell.
+        began = {path: _created_ms(path) if seconds[path.name[:SECOND]] > 1 else 0 for path in found}
+        found.sort(key=lambda path: (path.name[:SECOND], began[path], path.name))
+        return [RunFolder(path) for path in found]
 
     def find(self, word: str) -> RunFolder:
         """The run that a word means: its id, a unique beginning of it, or ``last``.

@@ -181,7 +181,7 @@ CALLING = Words(
     doing="calling",
     done="done",
     pending="to call",
-    checking="looking for protected ids",
+    checking="checking the rows",
     offline="nothing is asked for this kind before the first call",
     doubtful="doubtful call",
 )
