@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -249,16 +249,24 @@ def plan_sentence(forecast: Forecast, pending: int, starts_at: float) -> str:
         >>> sentence = plan_sentence(forecast, 2_431, 0.0)
         >>> sentence.partition(", done about ")[0], sentence.partition("; ")[2]
         ('2,431 rows: 180 bulk and 631 single calls, 6 h 43 min', 'by then 40 % of the hourly quota is used')
+        >>> steps = Forecast(lanes={"companies": 2, "members": 40}, ends_s=60.0, quota_used=None)
+        >>> plan_sentence(steps, 42, 0.0).partition(", done about ")[0]
+        '42 rows: 42 calls (2 companies, 40 members), 1 min'
     """
-    # A lane called "call" would make "2 call calls".
-    lanes = [f"{number:,} {name}".removesuffix(" call") for name, number in sorted(forecast.lanes.items())]
-    calls = "call" if sum(forecast.lanes.values()) == 1 else "calls"
     end = clock_time(starts_at + forecast.ends_s)
     used = forecast.quota_used
     quota = "" if used is None else f"; by then {used * 100:.0f} % of the hourly quota is used"
-    return (
-        f"{count(pending, 'row')}: {' and '.join(lanes)} {calls}, {duration(forecast.ends_s)}, done about {end}{quota}"
-    )
+    return f"{count(pending, 'row')}: {_calls(forecast.lanes)}, {duration(forecast.ends_s)}, done about {end}{quota}"
+
+
+def _calls(lanes: Mapping[str, int]) -> str:
+    """How many calls of which lanes; of a job with steps those of each."""
+    total = sum(lanes.values())
+    if len(lanes) > 1 and not lanes.keys() <= {"bulk", "single"}:
+        return f"{count(total, 'call')} ({', '.join(f'{number:,} {name}' for name, number in lanes.items())})"
+    # A lane called "call" would make "2 call calls".
+    each = [f"{number:,} {name}".removesuffix(" call") for name, number in sorted(lanes.items())]
+    return f"{' and '.join(each)} {'call' if total == 1 else 'calls'}"
 
 
 def show_summary(summary: Summary, outcomes: Outcomes, details: Sequence[str] = (), *, err: bool = False) -> None:
