@@ -24,6 +24,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "ReadRefused",
+    "Reader",
     "Reply",
     "Safety",
     "State",
@@ -31,6 +32,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+Reader: TypeAlias = Callable[[bytes | memoryview], Any]
+"""Makes a body a value and keeps nothing of it; a ValueError says that it is not whole."""
 
 
 class Safety(Enum):
@@ -128,7 +131,7 @@ class Call:
         body: a JSON value, or None for no body.
         subject: whose own limit counts this call (a user's, an organization's or a membership's id).
         items: how many items' effects this call carries, 0 for reads.
-        reads: reads the body of a success, a ValueError says that it is not whole; None for plain JSON.
+        reads: reads the body of a success; None for plain JSON.
     """
 
     operation: str
@@ -140,7 +143,7 @@ class Call:
     body: Any = field(default=None, repr=False)
     subject: str | None = None
     items: int = 0
-    reads: Callable[[bytes | memoryview], Any] | None = field(default=None, repr=False, compare=False)
+    reads: Reader | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

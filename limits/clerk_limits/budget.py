@@ -45,6 +45,11 @@ class WindowSpec(NamedTuple):
     early: EarlyRelease
 
     @property
+    def is_busy(self) -> bool:
+        """Whether it is asked many times a second: a short window that is everybody's."""
+        return not self.quota and self.subject is None
+
+    @property
     def after_response_s(self) -> float:
         """How long a permit counts from its response."""
         return self.period_s + self.guard_s

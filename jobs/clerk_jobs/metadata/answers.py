@@ -6,17 +6,15 @@ a hundred users at a time, costs more than everything else that is done for a ro
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
+from clerk_jobs.call import Reader
 from clerk_jobs.metadata.numbers import loads_exact
 
-__all__ = ["Reader", "reader_of"]
-
-Reader: TypeAlias = Callable[[bytes | memoryview], Any]
+__all__ = ["reader_of"]
 
 _ABSENT = msgspec.Raw()
 

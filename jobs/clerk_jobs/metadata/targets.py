@@ -21,13 +21,8 @@ SIGNED: Final = frozenset({"user_id", "external_id", "organization_id"})
 """Filters in which a leading + includes and a leading - excludes. Source: Clerk's OpenAPI document 2026-05-12."""
 WITHOUT_CASE: Final = frozenset({"email_address", "username"})
 PAGE: Final = 100
-_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "email_address": ("email_addresses",),
-    "phone_number": ("phone_numbers",),
-    "external_id": ("external_id",),
-    "username": ("username",),
-}
-"""Where an object of Clerk's has the identifiers of a kind."""
+LISTS: Final[Mapping[str, str]] = {"email_address": "email_addresses", "phone_number": "phone_numbers"}
+"""Where an object of Clerk's has identifiers of which it may have several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +120,9 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
     path = target.template
     first, _, member = subject.partition("/")
     if member:
-        path = path.replace("{organization_id}", _quoted(first)).replace("{user_id}", _quoted(member))
+        path = path.replace("{organization_id}", quote(first, safe="")).replace("{user_id}", quote(member, safe=""))
     else:
-        path = path.replace(f"{{{target.filter}}}", _quoted(first))
+        path = path.replace(f"{{{target.filter}}}", quote(first, safe=""))
     method = "PUT" if replaces else "PATCH"
     return Call(
         operation,
@@ -140,11 +135,6 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
         items=items,
         reads=reader_of(target.fields),
     )
-
-
-def _quoted(name: str) -> str:
-    """An id as a part of a path; most have nothing in it that would have to be quoted."""
-    return name if name.isascii() and name.replace("_", "").isalnum() else quote(name, safe="")
 
 
 def read_current(target: Target, group: str, by: Matching, values: Sequence[str]) -> Talk[Found]:
@@ -172,7 +162,7 @@ def _read_batch(
     path = target.list_template.replace("{organization_id}", quote(group, safe=""))
     query = (*batch, ("limit", str(PAGE)))
     # By an id nothing else is looked at: addresses are a good part of what would be read.
-    reads = reader_of((*target.fields, "id", "public_user_data", *_KEYS.get(by, ())))
+    reads = reader_of(tuple(dict.fromkeys((*target.fields, "id", "public_user_data", LISTS.get(by, by)))))
     reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query, reads=reads)
     if reply.status == 404:
         # The organization is not there, so nobody is its member.
@@ -214,8 +204,8 @@ def _keys_of(target: Target, by: Matching, row: Mapping[str, Any]) -> set[str]:
     """The identifiers of a row that a job may have asked for."""
     if by == "id":
         values = [_member_of(row) if target.noun == "membership" else row["id"]]
-    elif by in ("email_address", "phone_number"):
-        listed = row.get("email_addresses" if by == "email_address" else "phone_numbers")
+    elif by in LISTS:
+        listed = row.get(LISTS[by])
         values = [each.get(by) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     else:
         values = [row.get(by)]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from clerk_limits.aimd import WHOLE, Shrunk, shrink
 from clerk_limits.ledger.storage import Storage
-from clerk_limits.ledger.teller import Alone, Asker, Teller
+from clerk_limits.ledger.teller import Asker, Line, Teller
 from clerk_limits.ledger.terms import Ask, Block, Moment, Return, Trade
 
 __all__ = ["NAMES_S", "Book"]
@@ -45,7 +45,7 @@ class _Told(NamedTuple):
     shares: dict[str, Shrunk]
     blocks: list[tuple[str, tuple[float, float, str]]]
     closed_until_s: float
-    alone: dict[str, Alone]
+    alone: dict[str, Line]
 
 
 class Book:

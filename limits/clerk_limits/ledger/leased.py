@@ -107,8 +107,6 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
-        # Many permits share a row where a window is asked many times a second.
-        self._is_busy = not spec.quota and spec.subject is None
         self._after_response_s = spec.after_response_s
         self._after_loss_s = spec.after_loss_s
         self._joins = 0
@@ -248,7 +246,8 @@ class LeasedWindow:
             void_at_s = asked_at_s + LEASE_S / self._speed + DEADLINE_S
             self._pool.append([answer.lease, answer.granted, ends_s, void_at_s])
             self._in_hand += answer.granted
-            if self._is_busy and answer.lease != self._joins:
+            if self._spec.is_busy and answer.lease != self._joins:
+                # Many permits share a row where a window is asked many times a second.
                 self._joins, self._joins_until_s = answer.lease, ends_s
             self._expected_at_s = self._ask_again_at_s = -math.inf
             self._desk.stocked(self)

@@ -144,7 +144,7 @@ class Lender:
     def leased(self, spec: WindowSpec) -> LeasedWindow:
         """A window of which every permit is leased."""
         # As many as the whole share gives in a tenth of a second: more would wait in one hand while others go short.
-        block = 1 if spec.quota or spec.subject is not None else max(1, min(BLOCK, spec.allowed // 100))
+        block = max(1, min(BLOCK, spec.allowed // 100)) if spec.is_busy else 1
         return LeasedWindow(spec, block, self._quotas if spec.quota else self._windows, self._options.speed)
 
     def listen(self, listener: Listener) -> None:

@@ -93,6 +93,8 @@ class Storage:
         if self._connection is not None:
             if self._is_there():
                 return self._connection
+            if not self._patient:
+                raise LedgerError(f"{self.path} was deleted or moved", self.path)
             self._lost = True
         self.close()
         with self._opening():
@@ -102,11 +104,11 @@ class Storage:
         return self._connection
 
     def is_at_hand(self) -> bool:
-        """Whether a transaction takes as long as its work alone: the file is open, is there, and is never synced."""
-        return not self.durable and self._connection is not None and self._is_there()
+        """Whether an impatient transaction takes as long as its work alone: the file is open, and is never synced."""
+        return not self.durable and self._connection is not None
 
     def be_patient(self, patient: bool) -> None:
-        """Whether a transaction waits for somebody else who holds the file; it does where it was not told otherwise."""
+        """Whether a transaction waits for whoever holds the file, and makes a lost one anew; else it fails at once."""
         if self._connection is not None and patient != self._patient:
             self._connection.execute(f"PRAGMA busy_timeout = {LOCKED_S * 1000 if patient else 0:.0f}")
             self._patient = patient

@@ -49,23 +49,9 @@ class Asker(NamedTuple):
     speed: float
 
 
-class Alone(NamedTuple):
-    """A scope in which nobody but this process has, waits for or claims anything, and this one does not wait.
-
-    It stays so until somebody else writes into the file.
-
-    Attributes:
-        allowed: Of the window, by this process's share.
-        until_s: Until then it need not say again that it is at work, on the steady clock.
-    """
-
-    allowed: int
-    until_s: float
-
-
 @dataclass(slots=True)
-class _Line:
-    """What holds for every ask of one scope while a transaction lasts.
+class Line:
+    """What holds for every ask of one scope while a transaction lasts, and beyond it as long as nobody else writes.
 
     Attributes:
         cap: The largest share that anybody at work asks for.
@@ -86,7 +72,7 @@ class Teller:
     Args:
         shares: What 429s have left of each window.
         closed_s: Seconds for which nothing may be granted.
-        alone: By scope, where an earlier transaction found it out and nobody has written since; kept up to date.
+        alone: Scopes in which an earlier transaction found nobody else, and nobody has written since; kept up to date.
     """
 
     def __init__(
@@ -97,7 +83,7 @@ class Teller:
         *,
         shares: Mapping[str, Shrunk],
         closed_s: float,
-        alone: dict[str, Alone],
+        alone: dict[str, Line],
     ) -> None:
         self._alone = alone
         self._connection = connection
@@ -107,20 +93,21 @@ class Teller:
         self._closed_s = closed_s
         self._counted_from_s = -math.inf if whose.durable else now.steady_s
         """What ends before counts no more, though it may be in the file still; see `Book`."""
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, Line] = {}
 
     def answer(self, ask: Ask) -> Answer:
         """Lease what is free beside what earlier tickets need; else hold a ticket."""
         if ask.prolongs and self._prolong(ask, ask.prolongs, 0):
             return Answer(ask.prolongs, ask.least, 0, 0.0, False)
-        known = self._alone.get(ask.scope) if ask.subject == "" else None
-        if known is not None and known.allowed == ask.allowed and self._now.steady_s < known.until_s:
+        line = self._alone.get(ask.scope) if ask.subject == "" else None
+        if line is not None and self._is_alone(ask, line):
             used = own = self._own(ask)
-            foreign, line = False, _Line(ask.allowed, others_wait=False, waits=False, until_s=known.until_s)
+            foreign = False
         else:
             used, own, foreign = self._out(ask)
             line = self._lines.get(ask.scope) or self._join(ask)
-            self._note_alone(ask, line, others=used - own > 0 or foreign)
+            if ask.subject == "" and used == own and not foreign:
+                self._alone[ask.scope] = line
         factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
         own_room = _part(ask.allowed, factor) - own
         room = min(own_room, _part(line.cap, factor) - used) - ask.spare
@@ -130,7 +117,6 @@ class Teller:
             claims = own_room > 0 and room + ask.spare < ask.least
             self._queue(ask, wanted=min(ask.most, own_room) if claims else 0)
             line.waits = True
-            self._alone.pop(ask.scope, None)
             wait_s = self._wait_s(ask, ask.least - room)
             later = self._closed_s if wait_s is None and self._closed_s > 0 else wait_s
             return Answer(0, 0, used, None if later is None else max(later, self._closed_s), foreign)
@@ -170,7 +156,7 @@ class Teller:
 
         What is leased of every subject counts against each, and is leased beside what is out of any of them.
         """
-        own, values = self._own(ask), self._values(ask)
+        own, values = self._own(ask), self._whom(ask)
         others, foreign = self._connection.execute(_OTHERS, values).fetchone()
         most = 0
         if ask.subject == EVERY_SUBJECT:
@@ -183,22 +169,21 @@ class Teller:
 
     def _own(self, ask: Ask) -> int:
         """Permits that are out in this process, those of every subject too."""
-        own: int = self._connection.execute(_OWN, self._values(ask)).fetchone()[0]
+        own: int = self._connection.execute(_OWN, self._whom(ask)).fetchone()[0]
         return own
 
-    def _values(self, ask: Ask) -> dict[str, object]:
+    def _whom(self, ask: Ask) -> dict[str, object]:
         return {
             "me": self._whose.holder, "scope": ask.scope, "subject": ask.subject, "every": EVERY_SUBJECT,
             "from": self._counted_from_s,
         }  # fmt: skip
 
-    def _note_alone(self, ask: Ask, line: "_Line", *, others: bool) -> None:
-        if ask.subject == "" and not (others or line.others_wait or line.waits) and line.cap == ask.allowed:
-            self._alone[ask.scope] = Alone(ask.allowed, line.until_s)
-        else:
-            self._alone.pop(ask.scope, None)
+    def _is_alone(self, ask: Ask, line: Line) -> bool:
+        """Whether a line holds on where nobody else has any permits: nobody waits, and the share is all there is."""
+        waits = line.waits or line.others_wait
+        return line.cap == ask.allowed and not waits and self._now.steady_s < line.until_s
 
-    def _join(self, ask: Ask) -> "_Line":
+    def _join(self, ask: Ask) -> Line:
         """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""
         whose = (ask.scope, self._now.steady_s)
         alive_until, cap = self._connection.execute(
@@ -218,7 +203,7 @@ class Teller:
             "WHERE scope = ? AND alive_until > ?",
             (self._whose.holder, self._whose.holder, *whose),
         ).fetchone()
-        line = self._lines[ask.scope] = _Line(cap, bool(others_wait), bool(waits), alive_until - again_s)
+        line = self._lines[ask.scope] = Line(cap, bool(others_wait), bool(waits), alive_until - again_s)
         return line
 
     def _needed_before(self, ask: Ask) -> int:
