@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from clerk_runner.cli.colours import Tone, painted
-from clerk_runner.cli.text import NARROWEST, examples, plain, wrapped
+from clerk_runner.cli.text import columns_of, examples, plain, wrapped
 
 if TYPE_CHECKING:
     from clerk_runner.doctor import Check, Verdict
@@ -60,7 +59,7 @@ def doctor(*, offline: bool, as_json: bool) -> int:
 def _show(one: Check) -> None:
     """What was found, and below it how to mend it; on a terminal in lines that are no longer than it is wide."""
     sign, tone = SIGNS[one.verdict]
-    width = max(NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else 0
+    width = columns_of(sys.stdout)
     below = " " * (SIGN + NAME if not width or width >= 3 * (SIGN + NAME) else SIGN)
     head = f"{sign:<{SIGN}}{one.name:<{NAME}}"
     lines = [f"{head}{plain(one.told)}", *([f"{below}{plain(one.mend)}"] if one.mend else ())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 import traceback
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import orjson
 
 from clerk_jobs.call import ReadRefused
 from clerk_jobs.errors import ClerkBatchError, InputError, JobFileError
-from clerk_runner.cli.text import NARROWEST, plain, wrapped
+from clerk_runner.cli.text import columns_of, plain, wrapped
 from clerk_runner.credentials import state_home
 from clerk_runner.errors import Exit, LeftEarly, RunnerError, exit_of
 from clerk_runner.logs import redact
@@ -85,9 +84,9 @@ def _line(fault: dict[str, Any]) -> str:
 
 def _fitted(text: str) -> str:
     """The same; on a terminal words are not cut in two where its lines end."""
-    if not sys.stderr.isatty():
+    width = columns_of(sys.stderr)
+    if not width:
         return text
-    width = max(NARROWEST, shutil.get_terminal_size().columns)
     return "".join(f"{piece}\n" for line in text.splitlines() for piece in wrapped(line, width, "    "))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from clerk_jobs.remedies import remedy_of
 from clerk_runner.cli.snapshot import Rate, plain_line
-from clerk_runner.cli.text import NARROWEST, clock_time, count, duration, plain, say, wrapped
+from clerk_runner.cli.text import clock_time, columns_of, count, duration, plain, say, wrapped
 from clerk_runner.planner import Forecast
 from clerk_runner.report import Items, Summary
 from clerk_runner.view import Preview, Progress
@@ -119,8 +119,7 @@ def _seen(show: Callable[..., None], *shown: Any) -> None:
 
 def show_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines; on a terminal long ones go on below their text, elsewhere a line stays one for whoever reads it."""
-    is_terminal = (sys.stderr if err else sys.stdout).isatty()
-    width = max(NARROWEST, shutil.get_terminal_size().columns) if is_terminal else 0
+    width = columns_of(sys.stderr if err else sys.stdout)
     for line in lines:
         for piece in _wrapped(plain(line), width) if width else [line]:
             say(piece, err=err)
@@ -272,8 +271,8 @@ def _calls(lanes: Mapping[str, int]) -> str:
 def show_summary(summary: Summary, outcomes: Outcomes, details: Sequence[str] = (), *, err: bool = False) -> None:
     """The end of a run, on stdout unless told otherwise."""
     stream = sys.stderr if err else sys.stdout
-    columns, rows = shutil.get_terminal_size()
-    screen = (max(NARROWEST, columns), max(SCREEN, rows)) if stream.isatty() else (100, SCREEN)
+    columns, rows = columns_of(stream), shutil.get_terminal_size().lines
+    screen = (columns, max(SCREEN, rows)) if columns else (100, SCREEN)
     show_lines(summary_lines(summary, outcomes, details, screen=screen), err=err)
 
 

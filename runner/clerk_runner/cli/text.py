@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 import textwrap
+from typing import TextIO
 
 import click
 
 from clerk_runner.amounts import clock_time, count, duration
 from clerk_runner.plain import HIDDEN, plain
 
-__all__ = ["DURATION", "HIDDEN", "NARROWEST", "clock_time", "count", "duration", "examples", "plain", "say", "wrapped"]
+__all__ = [
+    "DURATION", "HIDDEN", "clock_time", "columns_of", "count", "duration", "examples", "plain", "say", "wrapped",
+]  # fmt: skip
 
 NARROWEST = 40
 """Columns below which a terminal breaks the lines itself."""
@@ -20,6 +23,13 @@ UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 def say(text: str, *, err: bool = False) -> None:
     """Print one line, made plain."""
     click.echo(plain(text), err=err)
+
+
+def columns_of(stream: TextIO) -> int:
+    """How wide its terminal is, or would have to be; 0 where it is none, and nothing has to be broken."""
+    import shutil  # noqa: PLC0415  not for a help text
+
+    return max(NARROWEST, shutil.get_terminal_size().columns) if stream.isatty() else 0
 
 
 def wrapped(line: str, width: int, below: str) -> list[str]:
