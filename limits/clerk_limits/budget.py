@@ -10,6 +10,7 @@ from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, Li
 from clerk_limits.lane import Need, Scope
 from clerk_limits.options import GateOptions
 from clerk_limits.pacer import Pacer
+from clerk_limits.turnstile import Turnstile
 from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, EarlyRelease, SlidingWindow, Window
 
 __all__ = ["Budget", "WindowFactory", "WindowSpec", "sliding_window"]
@@ -86,7 +87,7 @@ class Budget:
         instance: Whose limits.
         options: How much of them is ours.
         window: Makes the windows; those of the job's own limits are always this process's alone.
-        refilled: Told of a scope whose window got news from outside of this process.
+        turnstile: Told of a scope whose window got news from outside of this process.
 
     Attributes:
         share: What 429s have made of the instance's window.
@@ -98,11 +99,11 @@ class Budget:
         instance: InstanceKind,
         options: GateOptions,
         window: WindowFactory,
-        refilled: Callable[[Scope], None],
+        turnstile: Turnstile,
     ) -> None:
         self._options = options
         self._window = window
-        self._refilled = refilled
+        self._turnstile = turnstile
         self._specs: dict[str, WindowSpec] = {}
         self._allowances = {entry.name: entry for entry in allowances(instance, options)}
         instance_limit = self._allowances[LimitScope.INSTANCE.value]
@@ -218,7 +219,7 @@ class Budget:
             pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
         make = sliding_window if entry.permits is None else self._window
         scope = Scope(entry.name, make(spec), pacer, general=general)
-        scope.window.watch(lambda: self._refilled(scope))
+        scope.window.watch(lambda: self._turnstile.refilled(scope), lambda: self._turnstile.waiting(scope))
         return scope
 
     def spec(self, name: str, subject: str | None = None) -> WindowSpec:

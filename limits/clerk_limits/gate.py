@@ -107,7 +107,7 @@ class Gate:
         self._blocks = Blocks(clock, options.speed, jitter)
         self._turnstile = Turnstile(clock)
         make = window if ledger is None else ledger.window
-        self._budget = Budget(instance, options, make, self._turnstile.refilled)
+        self._budget = Budget(instance, options, make, self._turnstile)
         self._routes: dict[tuple[str, str], _Route] = {}
         self._lanes: dict[_LaneKey, Lane] = {}
         if ledger is not None:

@@ -91,6 +91,11 @@ class Turnstile:
         if self._line:
             self._sweep()
 
+    def waiting(self, scope: Scope) -> int:
+        """How many wait for this scope and may go as soon as it has room."""
+        lanes = (lane for _, _, lane in self._line) if scope.general else scope.parked
+        return sum(len(lane.waiters) for lane in lanes)
+
     def fail(self, error: BaseException, lanes: Iterable[Lane]) -> None:
         """Nobody goes through any more: whoever waits in `lanes`, and whoever comes, gets this error."""
         self._failure = self._failure or error

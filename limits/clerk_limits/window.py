@@ -115,8 +115,8 @@ class Window(Protocol):
         """Somebody waits for so many: when to look again; None where a slot's end or `watch` will tell."""
         ...
 
-    def watch(self, refilled: Callable[[], None]) -> None:
-        """Call `refilled` whenever permits came, or were refused, from outside of this process."""
+    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
+        """Call `refilled` whenever permits came, or were refused, from outside; `waiting` tells how many wait now."""
         ...
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
@@ -238,7 +238,7 @@ class SlidingWindow:
         """When to look again: as `next_at`, since nobody else takes from this window."""
         return self.next_at(now_s, amount, spare)
 
-    def watch(self, refilled: Callable[[], None]) -> None:
+    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
         """Nothing comes from outside."""
 
     def take(self, now_s: float, amount: int = 1) -> Slot:

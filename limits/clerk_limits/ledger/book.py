@@ -28,6 +28,8 @@ _SWEEP_S = 1.0
 """What counts no more is taken out of a file of windows once in so many seconds, before `speed`."""
 _ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
+_ROUND_LEAST_S = 0.001
+"""However high the speed."""
 
 
 class _Told(NamedTuple):
@@ -225,7 +227,7 @@ class Book:
     def _settle(self, connection: sqlite3.Connection, now: Moment, returns: Sequence[Return]) -> None:
         settled: dict[tuple[str, str, int, float], int] = {}
         ended: dict[tuple[int, str, str], int] = {}
-        round_s = _ROUND_S / self._speed
+        round_s = max(_ROUND_S / self._speed, _ROUND_LEAST_S)
         for one in returns:
             slot = 0 if one.hold_s is None else math.ceil(one.hold_s / round_s)
             # A subject's lease is for what one call takes, so it ends as a whole: its own row goes on.

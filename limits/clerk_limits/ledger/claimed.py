@@ -159,7 +159,7 @@ class ClaimedWindow:
         lease: Makes this subject's own leased window, where it is needed.
     """
 
-    __slots__ = ("_claim", "_free_at_s", "_lease", "_leased", "_open", "_refilled", "_spec")
+    __slots__ = ("_claim", "_free_at_s", "_lease", "_leased", "_open", "_refilled", "_spec", "_waiting")
 
     def __init__(self, spec: WindowSpec, claim: Claim, lease: Callable[[WindowSpec], LeasedWindow]) -> None:
         self._spec = spec
@@ -169,6 +169,7 @@ class ClaimedWindow:
         self._open = False
         self._free_at_s = -math.inf
         self._refilled: Callable[[], None] = lambda: None
+        self._waiting: Callable[[], int] = lambda: 1
 
     @property
     def tells(self) -> bool:
@@ -209,12 +210,12 @@ class ClaimedWindow:
             return None
         if self._leased is None:
             self._leased = self._lease(self._spec)
-            self._leased.watch(self._refilled)
+            self._leased.watch(self._refilled, self._waiting)
         return self._leased.want(now_s, amount, spare)
 
-    def watch(self, refilled: Callable[[], None]) -> None:
-        """Call `refilled` after each trade for this window."""
-        self._refilled = refilled
+    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
+        """See `LeasedWindow.watch`."""
+        self._refilled, self._waiting = refilled, waiting
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
         """Take permits in hand, the claim's first.

@@ -17,7 +17,7 @@ from clerk_limits.window import Slot
 __all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
 
 BLOCK = 10
-"""Permits of a short window that are leased at once, at most."""
+"""Permits of a short window that are leased at once, at most, beside what is waited for by who is alone."""
 LEASE_S = 2.0
 """A permit that was leased and not used within so many seconds goes back, before `speed`."""
 DEADLINE_S = 65.0
@@ -123,6 +123,7 @@ class LeasedWindow:
         self._ask_again_at_s = -math.inf
         self._wanted: tuple[int, int] | None = None
         self._refilled: Callable[[], None] = lambda: None
+        self._waiting: Callable[[], int] = lambda: 1
 
     @property
     def spec(self) -> WindowSpec:
@@ -174,9 +175,9 @@ class LeasedWindow:
             self._desk.ask(self)
         return None
 
-    def watch(self, refilled: Callable[[], None]) -> None:
-        """Call `refilled` after each trade for this window."""
-        self._refilled = refilled
+    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
+        """Call `refilled` after each trade for this window; as many permits as are waited for may be asked for."""
+        self._refilled, self._waiting = refilled, waiting
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
         """Take permits in hand, oldest first.
@@ -230,8 +231,10 @@ class LeasedWindow:
         spec = self._spec
         most = max(amount, self._block)
         hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
-        subject = spec.subject or ""
-        return Ask(spec.name, subject, amount, most, spare, spec.allowed, hold_s, spec.period_s, joins=self._joins)
+        # Whoever is alone need not come again for each ten; what nobody waits for are no more than ten all the same.
+        alone = most + self._waiting() if spec.is_busy else most
+        subject, joins = spec.subject or "", self._joins
+        return Ask(spec.name, subject, amount, most, spare, spec.allowed, hold_s, spec.period_s, 0, joins, alone)
 
     def answered(self, answer: Answer, now_s: float, jitter: float, asked_at_s: float) -> None:
         """The ledger's answer to the last wish, and who waits is told of it.

@@ -111,7 +111,9 @@ class Teller:
         factor = factor_at(self._shares.get(ask.scope, WHOLE), self._now.steady_s, ask.period_s)
         own_room = _part(ask.allowed, factor) - own
         room = min(own_room, _part(line.cap, factor) - used) - ask.spare
-        granted = min(ask.most, room - self._needed_before(ask) if line.others_wait else room)
+        is_alone = used == own and not foreign and self._has_all(ask, line)
+        most = max(ask.most, ask.alone) if is_alone else ask.most
+        granted = min(most, room - self._needed_before(ask) if line.others_wait else room)
         if self._closed_s > 0 or granted < ask.least:
             # Whoever leaves a reserve lets those go first who may use it, so its ticket claims nothing then.
             claims = own_room > 0 and room + ask.spare < ask.least
@@ -178,10 +180,13 @@ class Teller:
             "from": self._counted_from_s,
         }  # fmt: skip
 
+    def _has_all(self, ask: Ask, line: Line) -> bool:
+        """Whether no other process waits, and none has asked for more of the window than this one's share."""
+        return line.cap == ask.allowed and not line.others_wait
+
     def _is_alone(self, ask: Ask, line: Line) -> bool:
         """Whether a line holds on where nobody else has any permits: nobody waits, and the share is all there is."""
-        waits = line.waits or line.others_wait
-        return line.cap == ask.allowed and not waits and self._now.steady_s < line.until_s
+        return self._has_all(ask, line) and not line.waits and self._now.steady_s < line.until_s
 
     def _join(self, ask: Ask) -> Line:
         """Say which part of the window this process takes as its own; once is enough for all asks of a transaction."""

@@ -28,6 +28,7 @@ class Ask(NamedTuple):
         period_s: The window's period.
         prolongs: The lease whose life is to be longer; 0 for a new one. Where it is gone, a new one will do.
         joins: The lease that new permits are added to, whose life is longer then; likewise.
+        alone: Permits at most where no other process has any of the window, and none waits.
     """
 
     scope: str
@@ -40,6 +41,7 @@ class Ask(NamedTuple):
     period_s: float
     prolongs: int = 0
     joins: int = 0
+    alone: int = 0
 
 
 class Return(NamedTuple):

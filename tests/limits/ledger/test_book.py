@@ -24,8 +24,17 @@ def book(folder: Path, *, durable: bool = False, boot: str = "boot-1", pid: int 
     return Book(folder / "ledger.db", boot, durable=durable, pid=pid, label=label)
 
 
-def ask(allowed: int = 10, *, least: int = 1, most: int = 10, spare: int = 0, subject: str = "", joins: int = 0) -> Ask:
-    return Ask("instance", subject, least, most, spare, allowed, HOLD_S, PERIOD_S, joins=joins)
+def ask(  # noqa: PLR0913  all by name
+    allowed: int = 10,
+    *,
+    least: int = 1,
+    most: int = 10,
+    spare: int = 0,
+    subject: str = "",
+    joins: int = 0,
+    alone: int = 0,
+) -> Ask:
+    return Ask("instance", subject, least, most, spare, allowed, HOLD_S, PERIOD_S, joins=joins, alone=alone)
 
 
 def returned(lease: int, amount: int = 1, *, hold_s: float | None = AFTER_S, subject: str = "") -> Return:
@@ -84,6 +93,24 @@ def test_several_permits_of_a_lease_end_in_one_trade(folder: Path) -> None:
     assert granted(other, 0.0, ask(most=10)).granted == 2
     granted(one, 0.0, ask(most=1, spare=10), *[returned(lease, 1, hold_s=None)] * 7)
     assert granted(other, 0.0, ask(most=10)).granted == 7
+
+
+def test_who_is_alone_gets_as_many_as_wait_and_nobody_else_does(folder: Path) -> None:
+    one, other = book(folder), book(folder, pid=2)
+    wish = ask(100, most=10, alone=40)
+    lease = granted(one, 0.0, wish)
+    assert (lease.granted, granted(one, 0.1, wish).granted) == (40, 40)
+    assert granted(other, 0.2, wish).granted == 10
+    # The other has permits out, and then waits for some: each is a reason to take no more than everybody does.
+    assert granted(one, 0.3, wish, returned(lease.lease, 40, hold_s=None)).granted == 10
+    assert granted(other, 0.4, ask(100, least=50, most=50)).granted == 0
+    assert granted(one, 0.5, wish).granted == 0
+
+
+def test_a_process_with_the_smaller_share_is_never_taken_for_alone(folder: Path) -> None:
+    large, small = book(folder), book(folder, pid=2)
+    spent = granted(large, 0.0, ask(100, most=1))
+    assert granted(small, 0.1, ask(70, most=10, alone=40), returned(spent.lease, hold_s=None)).granted == 10
 
 
 @pytest.mark.parametrize("gone_s", [0.0, HOLD_S])
@@ -362,6 +389,12 @@ class Processes(RuleBasedStateMachine):
         self.processes.append(Process(book(Path(self._folder.name), durable=self.durable)))
 
     durable = False
+    waiting = 0
+    """Permits that a process may have at once where it is alone."""
+
+    @rule(waiting=st.integers(0, 8))
+    def wait(self, waiting: int) -> None:
+        self.waiting = waiting
 
     def moment(self) -> Moment:
         return Moment(self.now_s, self.now_s + self.skew_s)
@@ -388,7 +421,8 @@ class Processes(RuleBasedStateMachine):
             self.spans.append((self.now_s, self.now_s + 65.0 + 30.0))
 
     def lease_for(self, process: Process, most: int, spare: int, joins: bool = False) -> bool:
-        wish = ask(self.allowed, most=most, spare=spare, joins=process.joins if joins else 0)
+        joined = process.joins if joins else 0
+        wish = ask(self.allowed, most=most, spare=spare, joins=joined, alone=self.waiting)
         answer = process.book.trade(self.moment(), (), [wish]).answers[0]
         if answer.granted:
             process.leases.append([answer.lease, answer.granted])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from clerk_limits.ledger import (
     read_in_use,
     storage,
 )
+from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.leased import DEADLINE_S, LEASE_S, LeasedWindow
+from clerk_limits.ledger.terms import Ask, Moment, Return, Trade
 
 START_S = 1_800_000_000.0
 Scenario = Callable[[list[Gate]], Awaitable[None]]
@@ -119,6 +121,25 @@ def test_what_is_not_used_goes_back_after_the_life_of_a_lease(tmp_path: Path) ->
         assert used(tmp_path) == 1
 
     play(tmp_path, scenario)
+
+
+def test_those_who_wait_together_are_served_by_few_trades_where_nobody_else_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trades = []
+    real = Book.trade
+
+    def counted(book: Book, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
+        trades.extend(one for one in asks if one.scope == "instance")
+        return real(book, now, returns, asks)
+
+    monkeypatch.setattr(Book, "trade", counted)
+
+    async def scenario(gates: list[Gate]) -> None:
+        await asyncio.gather(*(spend(gates[0]) for _ in range(25)))
+
+    play(tmp_path, scenario, gates=1)
+    assert len(trades) <= 5
 
 
 def used(folder: Path, scope: str = "instance") -> int:
