@@ -24,7 +24,7 @@ def book(folder: Path, *, durable: bool = False, boot: str = "boot-1", pid: int 
     return Book(folder / "ledger.db", boot, durable=durable, pid=pid, label=label)
 
 
-def ask(  # noqa: PLR0913  all by name
+def ask(
     allowed: int = 10,
     *,
     least: int = 1,

@@ -126,7 +126,7 @@ def test_what_is_not_used_goes_back_after_the_life_of_a_lease(tmp_path: Path) ->
 def test_those_who_wait_together_are_served_by_few_trades_where_nobody_else_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades = []
+    trades: list[Ask] = []
     real = Book.trade
 
     def counted(book: Book, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
