@@ -109,9 +109,7 @@ class Budget:
         instance_limit = self._allowances[LimitScope.INSTANCE.value]
         self.share = Share(instance_limit.period_s / options.speed)
         self.early = EarlyRelease(None if options.early_release_s is None else options.early_release_s / options.speed)
-        self._scopes = {
-            entry.name: self._scope(entry, None) for entry in self._allowances.values() if entry.subject is None
-        }
+        self._scopes = {entry.name: self._scope(entry) for entry in self._allowances.values() if entry.subject is None}
         self._own = [self._scopes[entry.name] for entry in own_allowances(options)]
         self._subjects: OrderedDict[tuple[str, str], Scope] = OrderedDict()
 
@@ -120,10 +118,8 @@ class Budget:
         """Whether the job has limits of its own, which count items."""
         return bool(self._own)
 
-    def needs(
-        self, limits: Iterable[DocumentedLimit], subject: str | None, items: int, spare: int, now_s: float
-    ) -> tuple[Need, ...]:
-        """What a call takes, the most specific scope first and the instance last.
+    def common_needs(self, limits: Iterable[DocumentedLimit], items: int, spare: int) -> tuple[Need, ...]:
+        """What a call takes from the windows that are everybody's, the most specific scope first, the instance last.
 
         Raises:
             ValueError: When a limit has no room for such a call however long it waits.
@@ -135,25 +131,33 @@ class Budget:
                     f"a call of {items} items can never pass a limit of {need.scope.window.allowed} items "
                     f"({need.scope.name}); send fewer items in a call or raise the limit"
                 )
-        narrow: list[Need] = []
+        quotas: list[Need] = []
         general: list[Need] = []
         for limit in limits:
             if limit.per_subject:
-                assert subject is not None
-                narrow.append(Need(self._subject_scope(limit, subject, now_s), 1, 0))
-            elif limit.kind is LimitKind.QUOTA:
-                scope = self._scopes[limit.name]
-                narrow.append(Need(scope, 1, min(spare, scope.window.allowed - 1)))
+                continue
+            scope = self._scopes[limit.name]
+            if limit.kind is LimitKind.QUOTA:
+                quotas.append(Need(scope, 1, min(spare, scope.window.allowed - 1)))
             else:
-                general.append(Need(self._scopes[limit.name], 1, 0))
-        return (*narrow, *own, *general)
+                general.append(Need(scope, 1, 0))
+        return (*quotas, *own, *general)
 
-    def peek(
-        self, limits: Iterable[DocumentedLimit], subject: str | None, items: int, spare: int, now_s: float
-    ) -> tuple[Need, ...]:
-        """As `needs`, but makes no window for a subject that has none: all of its permits are there."""
-        known = [limit for limit in limits if not limit.per_subject or (limit.name, subject) in self._subjects]
-        return self.needs(known, subject, items, spare, now_s)
+    def subject_need(self, name: str, subject: str, now_s: float) -> Need:
+        """What a call takes from its subject's own window, which is made where there is none: it comes before all."""
+        key = (name, subject)
+        scope = self._subjects.get(key)
+        if scope is None:
+            self._evict(now_s)
+            scope = self._subjects[key] = self._subject_scope(name, subject)
+        else:
+            self._subjects.move_to_end(key)
+        return Need(scope, 1, 0)
+
+    def known_subject_need(self, name: str, subject: str) -> Need | None:
+        """The same, but None where it has no window yet: all of its permits are there."""
+        scope = self._subjects.get((name, subject))
+        return None if scope is None else Need(scope, 1, 0)
 
     def items_free(self, now_s: float) -> int:
         """Items that the job's own limits have room for now, at least 0; ask `counts_items` first."""
@@ -209,27 +213,25 @@ class Budget:
         """The line of every limit, by name."""
         return {name: entry.describe() for name, entry in self._allowances.items()}
 
-    def _scope(self, entry: Allowance, subject: str | None) -> Scope:
+    def _scope(self, entry: Allowance) -> Scope:
         general = entry.name == LimitScope.INSTANCE.value
-        spec = self.spec(entry.name, subject)
-        # A bucket as deep as its window, refilled at the window's rate, is never empty before the window is: a subject
-        # has none, as there are as many of them as rows.
-        pacer = None
-        if subject is None:
-            pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
+        pacer = Pacer(entry.name, entry.capacity, entry.rate_per_s * self._options.speed)
         make = sliding_window if entry.permits is None else self._window
-        scope = Scope(entry.name, make(spec), pacer, general=general)
-        scope.window.watch(lambda: self._turnstile.refilled(scope), lambda: self._turnstile.waiting(scope))
-        return scope
+        return Scope(entry.name, make(self.spec(entry.name)), pacer, self._turnstile, general=general)
 
-    def spec(self, name: str, subject: str | None = None) -> WindowSpec:
-        """What the window of a limit is made from."""
-        known = self._specs.get(name)
-        if known is None:
-            known = self._specs[name] = self._spec(name)
-        return known if subject is None else WindowSpec(name, subject, *known[2:])
+    def _subject_scope(self, name: str, subject: str) -> Scope:
+        """A subject's own: there are as many of them as rows, so it is made of as little as can be.
 
-    def _spec(self, name: str) -> WindowSpec:
+        A bucket as deep as its window, refilled at the window's rate, is never empty before the window is: it has none.
+        """
+        spec = self._specs.get(name)
+        if spec is None:
+            spec = self._specs[name] = self.spec(name)
+        window = self._window(WindowSpec(name, subject, *spec[2:]))
+        return Scope(name, window, None, self._turnstile, general=False)
+
+    def spec(self, name: str) -> WindowSpec:
+        """What the window of a limit is made from; one of a subject has its name in it as well."""
         entry, speed = self._allowances[name], self._options.speed
         general = name == LimitScope.INSTANCE.value
         return WindowSpec(
@@ -244,22 +246,9 @@ class Budget:
             early=self.early if general else STRICT,
         )
 
-    def _subject_scope(self, limit: DocumentedLimit, subject: str, now_s: float) -> Scope:
-        key = (limit.name, subject)
-        scope = self._subjects.get(key)
-        if scope is None:
-            self._evict(now_s)
-            scope = self._scope(self._allowances[limit.name], subject)
-            self._subjects[key] = scope
-        else:
-            self._subjects.move_to_end(key)
-        return scope
-
     def _evict(self, now_s: float) -> None:
         """Forget up to two idle subjects: more than come in, so their number follows those in use."""
         for _ in range(min(2, len(self._subjects))):
-            key, scope = next(iter(self._subjects.items()))
+            key, scope = self._subjects.popitem(last=False)
             if scope.lanes or not scope.window.idle(now_s):
-                self._subjects.move_to_end(key)
-            else:
-                del self._subjects[key]
+                self._subjects[key] = scope

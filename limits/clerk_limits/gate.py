@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from clerk_limits.aimd import Shrunk, factor_at
@@ -12,7 +12,7 @@ from clerk_limits.block import EVERY_OPERATION, Blocks, Endpoint
 from clerk_limits.budget import Budget, WindowFactory, WindowSpec, sliding_window
 from clerk_limits.clock import Clock
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope, limits_for
-from clerk_limits.lane import Lane, Scope
+from clerk_limits.lane import Lane, Need, Scope
 from clerk_limits.options import GateOptions
 from clerk_limits.permit import Ending, Permit
 from clerk_limits.turnstile import Turnstile
@@ -28,8 +28,10 @@ class _Route:
     endpoint: Endpoint
     limits: tuple[DocumentedLimit, ...]
     per: str | None
-    """What its own window is keyed by: user, organization or membership."""
+    """The limit of which each user, organization or membership has a window of its own, named after its scope."""
     quota: bool
+    common: dict[tuple[int, int], tuple[Need, ...]] = field(default_factory=dict)
+    """What calls take from everybody's windows, by their items and what they leave: there are few of either."""
 
 
 class _LaneKey(NamedTuple):
@@ -259,7 +261,11 @@ class Gate:
         key = self._key(route, subject, items, spare)
         now_s = self._clock.now()
         latest_s = max(now_s, route.endpoint.opens_at_s)
-        for need in self._budget.peek(route.limits, key.subject, key.items, key.spare, now_s):
+        needs = self._common_needs(key, route)
+        if route.per is not None and key.subject is not None:
+            known = self._budget.known_subject_need(route.per, key.subject)
+            needs = needs if known is None else (known, *needs)
+        for need in needs:
             when_s = need.scope.next_at(now_s, need.amount, need.spare)
             if when_s is None:
                 return None
@@ -327,7 +333,7 @@ class Gate:
         if route is None:
             limits = limits_for(method, template, self.instance)
             quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
-            per = next((limit.scope.value for limit in limits if limit.per_subject), None)
+            per = next((limit.name for limit in limits if limit.per_subject), None)
             route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)
             self._routes[method, template] = route
         return route
@@ -345,8 +351,17 @@ class Gate:
             spare if route.quota else 0,
         )
 
+    def _common_needs(self, key: _LaneKey, route: _Route) -> tuple[Need, ...]:
+        call = key.items, key.spare
+        needs = route.common.get(call)
+        if needs is None:
+            needs = route.common[call] = self._budget.common_needs(route.limits, *call)
+        return needs
+
     def _open_lane(self, key: _LaneKey, route: _Route) -> Lane:
-        needs = self._budget.needs(route.limits, key.subject, key.items, key.spare, self._clock.now())
+        needs = self._common_needs(key, route)
+        if route.per is not None and key.subject is not None:
+            needs = (self._budget.subject_need(route.per, key.subject, self._clock.now()), *needs)
         lane = self._lanes[key] = Lane(route.endpoint, needs, key.subject)
         for need in needs:
             need.scope.lanes += 1

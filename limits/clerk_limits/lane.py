@@ -6,7 +6,7 @@ All waiters of a lane need exactly the same, so only the first of them has to be
 import math
 from asyncio import Future
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clerk_limits.pacer import Pacer
 from clerk_limits.window import Slot, Window
@@ -43,8 +43,20 @@ class Door(Place):
         self.opens_at_s = -math.inf
 
 
+class Line(Protocol):
+    """Who lets the lanes of a scope through."""
+
+    def refilled(self, scope: "Scope") -> None:
+        """Permits came to this scope from outside, or it is known now when they will."""
+        ...
+
+    def waiting(self, scope: "Scope") -> int:
+        """How many wait for this scope and may go as soon as it has room."""
+        ...
+
+
 class Scope(Place):
-    """One window and the bucket in front of it: one thing that a call counts against.
+    """One window and the bucket in front of it: one thing that a call counts against; it watches its window.
 
     Attributes:
         name: Of the limit.
@@ -55,16 +67,26 @@ class Scope(Place):
         lanes: How many lanes refer to it; one that is referred to is never evicted.
     """
 
-    __slots__ = ("claims", "general", "lanes", "name", "pacer", "window")
+    __slots__ = ("_line", "claims", "general", "lanes", "name", "pacer", "window")
 
-    def __init__(self, name: str, window: Window, pacer: Pacer | None, *, general: bool) -> None:
+    def __init__(self, name: str, window: Window, pacer: Pacer | None, line: Line, *, general: bool) -> None:
         super().__init__()
+        self._line = line
         self.name = name
         self.window = window
         self.pacer = pacer
         self.general = general
         self.claims: dict[Lane, int] = {}
         self.lanes = 0
+        window.watch(self)
+
+    def refilled(self) -> None:
+        """Permits came to the window from outside, or it is known now when they will."""
+        self._line.refilled(self)
+
+    def waiting(self) -> int:
+        """How many wait for the window."""
+        return self._line.waiting(self)
 
     def next_at(self, now_s: float, amount: int, spare: int) -> float | None:
         """When window and bucket both have `amount`: `now_s`, later, or None while open permits decide."""

@@ -11,13 +11,21 @@ fast one arrive closer together than a period.
 """
 
 import heapq
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from clerk_limits.aimd import Share
 
-__all__ = ["DEFAULT_GUARD_S", "DEFAULT_LOST_HOLD_S", "EarlyRelease", "SlidingWindow", "Slot", "Window"]
+__all__ = [
+    "DEFAULT_GUARD_S",
+    "DEFAULT_LOST_HOLD_S",
+    "EarlyRelease",
+    "SlidingWindow",
+    "Slot",
+    "Unwatched",
+    "Watcher",
+    "Window",
+]
 
 DEFAULT_GUARD_S = 0.020
 """Seconds added to every period: clocks tie, floats round, and the server's clock is not ours."""
@@ -78,6 +86,29 @@ class EarlyRelease:
         self._after_send_s = None
 
 
+class Watcher(Protocol):
+    """Who waits for what a window gets from outside."""
+
+    def refilled(self) -> None:
+        """Permits came, or were refused."""
+        ...
+
+    def waiting(self) -> int:
+        """How many wait for this window now, and may go as soon as it has room."""
+        ...
+
+
+class Unwatched:
+    """The watcher of a window that nobody watches."""
+
+    def refilled(self) -> None:
+        """Nobody has to know."""
+
+    def waiting(self) -> int:
+        """Whoever asks it for a permit, alone."""
+        return 1
+
+
 class Window(Protocol):
     """What a gate asks of a window; all times are seconds on the loop's clock and never go back.
 
@@ -115,8 +146,8 @@ class Window(Protocol):
         """Somebody waits for so many: when to look again; None where a slot's end or `watch` will tell."""
         ...
 
-    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
-        """Call `refilled` whenever permits came, or were refused, from outside; `waiting` tells how many wait now."""
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this one of all that comes from outside."""
         ...
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
@@ -238,7 +269,7 @@ class SlidingWindow:
         """When to look again: as `next_at`, since nobody else takes from this window."""
         return self.next_at(now_s, amount, spare)
 
-    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
+    def watch(self, watcher: Watcher) -> None:
         """Nothing comes from outside."""
 
     def take(self, now_s: float, amount: int = 1) -> Slot:

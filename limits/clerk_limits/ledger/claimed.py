@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.leased import DEADLINE_S, LEASE_S, Desk, LeasedWindow
 from clerk_limits.ledger.terms import EVERY_SUBJECT, Answer, Ask, Return
-from clerk_limits.window import Slot
+from clerk_limits.window import Slot, Unwatched, Watcher
 
 __all__ = ["Claim", "ClaimedWindow", "claims_of"]
 
@@ -25,6 +25,7 @@ _AGAIN_S = 1.0
 """A claim that was refused is asked for again after so many seconds, before `speed`."""
 _EARLY = 0.75
 """A claim that is used is prolonged while so much of its life is left: nobody has to wait for it then."""
+_UNWATCHED = Unwatched()
 
 
 def claims_of(allowed: int) -> int:
@@ -159,7 +160,7 @@ class ClaimedWindow:
         lease: Makes this subject's own leased window, where it is needed.
     """
 
-    __slots__ = ("_claim", "_free_at_s", "_lease", "_leased", "_open", "_refilled", "_spec", "_waiting")
+    __slots__ = ("_claim", "_free_at_s", "_lease", "_leased", "_open", "_spec", "_watcher")
 
     def __init__(self, spec: WindowSpec, claim: Claim, lease: Callable[[WindowSpec], LeasedWindow]) -> None:
         self._spec = spec
@@ -168,8 +169,7 @@ class ClaimedWindow:
         self._leased: LeasedWindow | None = None
         self._open = False
         self._free_at_s = -math.inf
-        self._refilled: Callable[[], None] = lambda: None
-        self._waiting: Callable[[], int] = lambda: 1
+        self._watcher: Watcher = _UNWATCHED
 
     @property
     def tells(self) -> bool:
@@ -206,16 +206,16 @@ class ClaimedWindow:
     def want(self, now_s: float, amount: int, spare: int) -> float | None:
         """Ask for the claim where that would do, else for a lease."""
         if amount == 1 and self._is_own_free(now_s) and not self._claim.is_refused(now_s):
-            self._claim.want(self._refilled)
+            self._claim.want(self._watcher.refilled)
             return None
         if self._leased is None:
             self._leased = self._lease(self._spec)
-            self._leased.watch(self._refilled, self._waiting)
+            self._leased.watch(self._watcher)
         return self._leased.want(now_s, amount, spare)
 
-    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
+    def watch(self, watcher: Watcher) -> None:
         """See `LeasedWindow.watch`."""
-        self._refilled, self._waiting = refilled, waiting
+        self._watcher = watcher
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
         """Take permits in hand, the claim's first.

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
-from clerk_limits.window import Slot
+from clerk_limits.window import Slot, Unwatched, Watcher
 
 __all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
 
@@ -122,8 +122,7 @@ class LeasedWindow:
         self._expected_at_s = -math.inf
         self._ask_again_at_s = -math.inf
         self._wanted: tuple[int, int] | None = None
-        self._refilled: Callable[[], None] = lambda: None
-        self._waiting: Callable[[], int] = lambda: 1
+        self._watcher: Watcher = Unwatched()
 
     @property
     def spec(self) -> WindowSpec:
@@ -175,9 +174,9 @@ class LeasedWindow:
             self._desk.ask(self)
         return None
 
-    def watch(self, refilled: Callable[[], None], waiting: Callable[[], int]) -> None:
-        """Call `refilled` after each trade for this window; as many permits as are waited for may be asked for."""
-        self._refilled, self._waiting = refilled, waiting
+    def watch(self, watcher: Watcher) -> None:
+        """Tell this one after each trade for this window; as many permits as it waits for may be asked for."""
+        self._watcher = watcher
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
         """Take permits in hand, oldest first.
@@ -232,7 +231,7 @@ class LeasedWindow:
         most = max(amount, self._block)
         hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
         # Whoever is alone need not come again for each ten; what nobody waits for are no more than ten all the same.
-        alone = most + self._waiting() if spec.is_busy else most
+        alone = most + self._watcher.waiting() if spec.is_busy else most
         subject, joins = spec.subject or "", self._joins
         return Ask(spec.name, subject, amount, most, spare, spec.allowed, hold_s, spec.period_s, 0, joins, alone)
 
@@ -260,7 +259,7 @@ class LeasedWindow:
             most_s = _POLL_S / self._speed if answer.unsettled else _LONG_S
             # Spread over a moment, not over a part of the wait: after ten seconds that would be one of them.
             self._ask_again_at_s = now_s + min(wait_s, most_s) + jitter * _SPREAD_S / self._speed
-        self._refilled()
+        self._watcher.refilled()
 
     def expires_at(self, now_s: float) -> float | None:
         """When the oldest permits in hand expire; those that have go back. None where none is in hand."""
@@ -291,7 +290,7 @@ class LeasedWindow:
         """A permit of ours comes back then: the ledger, asked while it was under way, could not know when."""
         if back_at_s < self._ask_again_at_s:
             self._ask_again_at_s = back_at_s
-            self._refilled()
+            self._watcher.refilled()
 
     def _bring(self, lease: int, amount: int, hold_s: float | None, spent_s: float) -> None:
         spec = self._spec
