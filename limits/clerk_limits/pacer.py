@@ -16,6 +16,9 @@ __all__ = ["Pacer", "burst_capacity"]
 _RETRY_S = 0.001
 """Seconds to wait where our sum and the bucket's differ by rounding: late by a hair, never spinning."""
 
+_CLOSE = 0.5
+"""Tokens by which the two sums never differ: a bucket asked every microsecond for years is off by less."""
+
 _BURST_FRACTION = 4
 
 
@@ -77,7 +80,8 @@ class Pacer:
         if needed <= 0:
             return now_s
         excess = self._level + needed - self.capacity
-        if excess <= 0 and self._bucket.has_capacity(needed):
+        # Both levels are the same to a rounding: only where it is close has the bucket to be asked before it is taken.
+        if excess <= -_CLOSE or (excess <= 0 and self._bucket.has_capacity(needed)):
             return now_s
         # A microsecond late on purpose: by then both levels have fallen far enough, whatever was rounded.
         return now_s + max(excess / self.rate_per_s + 1e-6, _RETRY_S)

@@ -11,7 +11,6 @@ fast one arrive closer together than a period.
 """
 
 import heapq
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from clerk_limits.aimd import Share
@@ -34,7 +33,6 @@ DEFAULT_LOST_HOLD_S = 30.0
 """Seconds beyond the period for which a request without a response is held: a proxy may still deliver it."""
 
 
-@dataclass(slots=True, eq=False)
 class Slot:
     """What was taken from a window at once, until it is settled, lost or given back.
 
@@ -44,12 +42,11 @@ class Slot:
         sent_at_s: When the first byte of its request was about to be written; where nobody told, `taken_at_s`.
     """
 
-    amount: int
-    taken_at_s: float
-    sent_at_s: float = field(init=False)
+    __slots__ = ("amount", "sent_at_s", "taken_at_s")
 
-    def __post_init__(self) -> None:
-        self.sent_at_s = self.taken_at_s
+    def __init__(self, amount: int, taken_at_s: float) -> None:
+        self.amount = amount
+        self.taken_at_s = self.sent_at_s = taken_at_s
 
     def is_void(self) -> bool:
         """Whether whoever counts it may have forgotten it by now, so that nothing may be sent under it any more."""

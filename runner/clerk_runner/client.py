@@ -54,7 +54,6 @@ DEADLINE_S = 60.0
 
 CONNECT_S = 20.0
 MAX_DATE_OFFSET_S = 86_400.0
-JSON_HEADERS = {"Content-Type": "application/json"}
 _ORDINARY = re.compile("[A-Za-z0-9_/-]+")
 """A path that means what it says, however it is read: nothing in it is a dot, packed, or the end of the path."""
 MAX_CODE, MAX_MESSAGE = 100, 500
@@ -129,22 +128,31 @@ _DEPART: ContextVar[Depart | None] = ContextVar("depart", default=None)
 
 
 class _Asking(aiohttp.ClientRequest):
-    """A request that asks before its first byte. aiohttp's tracing could, for three times as much of its time."""
+    """A request that asks before its first byte, and keeps its errors as `_Answer` does.
+
+    aiohttp's tracing and its middlewares could, for three times as much of its time.
+    """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """The connection is there, and nothing is written yet."""
         depart = _DEPART.get()
         if depart is not None and not depart():
             raise _HeldError
-        return await super().send(conn)
+        try:
+            return await super().send(conn)
+        except aiohttp.ClientError as error:
+            raise _Broken(error) from error
 
 
-async def _keep_errors(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Session middleware: aiohttp re-sends after errors that it sees, so it does not get to see them."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientError as error:
-        raise _Broken(error) from error
+class _Answer(aiohttp.ClientResponse):
+    """An answer whose errors aiohttp does not get to see: it would send GET, PUT and DELETE again."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for its headers."""
+        try:
+            return await super().start(connection)
+        except aiohttp.ClientError as error:
+            raise _Broken(error) from error
 
 
 @dataclass(slots=True)
@@ -188,8 +196,8 @@ class Client:
                 "User-Agent": "clerk-batch",
                 "Accept": "application/json",
             },
-            middlewares=(_keep_errors,),
             request_class=_Asking,
+            response_class=_Answer,
         )
         return self
 
@@ -211,9 +219,8 @@ class Client:
         """
         assert self._session is not None, "the client is used as an async context manager"
         url = self._url(call)
-        data = None if call.body is None else spelling(call.body)
+        data = None if call.body is None else aiohttp.BytesPayload(spelling(call.body), content_type="application/json")
         decode = call.reads or decode
-        headers = None if data is None else JSON_HEADERS
         asks = _DEPART.set(depart)
         try:
             async with (
@@ -223,7 +230,6 @@ class Client:
                     url,
                     params=list(call.query) or None,
                     data=data,
-                    headers=headers,
                     allow_redirects=False,
                     proxy=self.credentials.proxy,
                 ) as response,

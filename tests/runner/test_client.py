@@ -324,7 +324,7 @@ def test_a_dropped_connection_is_no_reason_to_send_again(method: str) -> None:
                 await session.request(method, "/v1/users")
 
     assert asyncio.run(arrivals(method, ours)) == 1
-    # What the middleware is for: without it aiohttp asks twice.
+    # What keeping its errors from it is for: aiohttp by itself asks twice.
     assert asyncio.run(arrivals(method, plain)) == 2
 
 

@@ -12,7 +12,6 @@ are leases to be had for everybody else.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.leased import DEADLINE_S, LEASE_S, Desk, LeasedWindow
@@ -140,12 +139,16 @@ class Claim:
         self._usable_until_s = -math.inf
 
 
-@dataclass(slots=True, eq=False)
 class _Claimed(Slot):
-    """A permit of a claim."""
+    """A permit of a claim, and when the ledger may have forgotten it."""
 
-    claim: Claim
-    void_at_s: float
+    __slots__ = ("claim", "void_at_s")
+
+    def __init__(self, taken_at_s: float, claim: Claim) -> None:
+        self.amount = 1
+        self.taken_at_s = self.sent_at_s = taken_at_s
+        self.claim = claim
+        self.void_at_s = claim.void_at_s
 
     def is_void(self) -> bool:
         """See `Slot.is_void`."""
@@ -226,7 +229,7 @@ class ClaimedWindow:
         if amount == 1 and self._is_own_free(now_s) and self._claim.is_good(now_s):
             self._open = True
             self._claim.took(now_s)
-            return _Claimed(1, now_s, self._claim, self._claim.void_at_s)
+            return _Claimed(now_s, self._claim)
         if self._leased is None:
             raise ValueError(f"{amount} permits asked for, {self.free(now_s)} are in hand")
         return self._leased.take(now_s, amount)

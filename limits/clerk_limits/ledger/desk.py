@@ -242,6 +242,4 @@ class LedgerDesk:
         """What has ended, with the time for which it still counts from now."""
         now_s = self._clock.now()
         taken, self._returns = self._returns, []
-        return [
-            one if one.hold_s is None else one._replace(hold_s=one.hold_s - (now_s - ended_s)) for ended_s, one in taken
-        ]
+        return [one.later(now_s - ended_s) for ended_s, one in taken]

@@ -7,7 +7,7 @@ ledger in a thread and says when it has news. A leased permit that is not used w
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from clerk_limits.budget import WindowSpec
@@ -73,23 +73,45 @@ class Stock(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
+class _Parcel:
+    """Permits in hand that came together.
+
+    Attributes:
+        lease: That they are in.
+        left: How many.
+        ends_at_s: When they go back.
+        void_at_s: When the ledger will count them no more, on its clock, less the time in which what was written last
+            may still arrive, and a period.
+    """
+
+    lease: int
+    left: int
+    ends_at_s: float
+    void_at_s: float
+
+
 class _Leased(Slot):
     """A slot, and the leases that its permits came from.
 
     Attributes:
         steady: The clock by which the ledger counts them.
-        ends_at_s: When the ledger will count the first of them no more, on that clock, less the time in which what was
-            written last may still arrive, and a period.
+        void_at_s: Of the first of them, see `_Parcel`.
+        parts: Permits of each lease.
     """
 
-    parts: list[tuple[int, int]] = field(default_factory=list)
-    steady: Callable[[], float] = lambda: 0.0
-    ends_at_s: float = math.inf
+    __slots__ = ("parts", "steady", "void_at_s")
+
+    def __init__(self, amount: int, taken_at_s: float, steady: Callable[[], float]) -> None:
+        self.amount = amount
+        self.taken_at_s = self.sent_at_s = taken_at_s
+        self.steady = steady
+        self.void_at_s = math.inf
+        self.parts: list[tuple[int, int]] = []
 
     def is_void(self) -> bool:
         """See `Slot.is_void`."""
-        return self.steady() > self.ends_at_s
+        return self.steady() > self.void_at_s
 
 
 class LeasedWindow:
@@ -113,10 +135,10 @@ class LeasedWindow:
         """The lease that new permits are added to; 0 for one of their own."""
         self._joins_until_s = -math.inf
         """Not for ever, so that a permit of which nobody says how it ended is forgotten by time."""
-        self._pool: deque[list[float]] = deque()
-        """(lease, permits left in it, when it goes back, when it is void on the ledger's clock), oldest first."""
+        self._pool: deque[_Parcel] = deque()
+        """Permits in hand, oldest first."""
         self._in_hand = 0
-        """Permits in the pool."""
+        """How many there are in the pool."""
         self._open = 0
         self._used = 0
         self._expected_at_s = -math.inf
@@ -141,7 +163,7 @@ class LeasedWindow:
 
     def free(self, now_s: float) -> int:
         """Permits in hand."""
-        if self._in_hand and self._pool[0][2] <= now_s:
+        if self._in_hand and self._pool[0].ends_at_s <= now_s:
             self._return_expired(now_s)
         return self._in_hand
 
@@ -186,18 +208,18 @@ class LeasedWindow:
         """
         if amount < 1 or amount > self.free(now_s):
             raise ValueError(f"{amount} permits asked for, {self.free(now_s)} are in hand")
-        slot = _Leased(amount, now_s, steady=self._desk.steady)
+        slot = _Leased(amount, now_s, self._desk.steady)
+        self._in_hand -= amount
+        self._open += amount
         while amount:
-            part = self._pool[0]
-            taken = min(amount, int(part[1]))
-            slot.parts.append((int(part[0]), taken))
-            slot.ends_at_s = min(slot.ends_at_s, part[3])
-            part[1] -= taken
-            self._in_hand -= taken
+            parcel = self._pool[0]
+            taken = min(amount, parcel.left)
+            slot.parts.append((parcel.lease, taken))
+            slot.void_at_s = min(slot.void_at_s, parcel.void_at_s)
+            parcel.left -= taken
             amount -= taken
-            if not part[1]:
+            if not parcel.left:
                 self._pool.popleft()
-        self._open += slot.amount
         return slot
 
     def settle(self, slot: Slot, now_s: float) -> None:
@@ -246,7 +268,7 @@ class LeasedWindow:
         if answer.granted:
             ends_s = now_s + LEASE_S / self._speed
             void_at_s = asked_at_s + LEASE_S / self._speed + DEADLINE_S
-            self._pool.append([answer.lease, answer.granted, ends_s, void_at_s])
+            self._pool.append(_Parcel(answer.lease, answer.granted, ends_s, void_at_s))
             self._in_hand += answer.granted
             if self._spec.is_busy and answer.lease != self._joins:
                 # Many permits share a row where a window is asked many times a second.
@@ -264,21 +286,21 @@ class LeasedWindow:
     def expires_at(self, now_s: float) -> float | None:
         """When the oldest permits in hand expire; those that have go back. None where none is in hand."""
         self._return_expired(now_s)
-        return self._pool[0][2] if self._pool else None
+        return self._pool[0].ends_at_s if self._pool else None
 
     def clear(self, now_s: float) -> None:
         """Give back all that is in hand."""
         del now_s
-        for lease, amount, _, _ in self._pool:
-            self._bring(int(lease), int(amount), None, 0.0)
+        for parcel in self._pool:
+            self._bring(parcel.lease, parcel.left, None, 0.0)
         self._pool.clear()
         self._in_hand = 0
 
     def _return_expired(self, now_s: float) -> None:
-        while self._pool and self._pool[0][2] <= now_s:
-            lease, amount, _, _ = self._pool.popleft()
-            self._in_hand -= int(amount)
-            self._bring(int(lease), int(amount), None, 0.0)
+        while self._pool and self._pool[0].ends_at_s <= now_s:
+            parcel = self._pool.popleft()
+            self._in_hand -= parcel.left
+            self._bring(parcel.lease, parcel.left, None, 0.0)
 
     def _end(self, slot: Slot, hold_s: float | None, spent_s: float) -> None:
         assert isinstance(slot, _Leased)

@@ -60,6 +60,12 @@ class Return(NamedTuple):
     hold_s: float | None
     spent_s: float
 
+    def later(self, by_s: float) -> "Return":
+        """The same, told so many seconds later."""
+        if self.hold_s is None:
+            return self
+        return Return(self.lease, self.scope, self.subject, self.amount, self.hold_s - by_s, self.spent_s)
+
 
 class Answer(NamedTuple):
     """What became of one ask.

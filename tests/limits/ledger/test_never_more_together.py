@@ -226,7 +226,7 @@ class BucketAlone(LeasedWindow):
         return 1_000_000
 
     def take(self, now_s: float, amount: int = 1) -> Slot:
-        return _Leased(amount, now_s)
+        return _Leased(amount, now_s, lambda: 0.0)
 
 
 class LostIsForgotten(LeasedWindow):

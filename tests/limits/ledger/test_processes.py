@@ -37,7 +37,7 @@ LeasedWindow.settle = settle
 BUCKET_ALONE = """
 from clerk_limits.ledger.leased import LeasedWindow, _Leased
 LeasedWindow.free = lambda self, now_s: 1_000_000
-LeasedWindow.take = lambda self, now_s, amount=1: _Leased(amount, now_s)
+LeasedWindow.take = lambda self, now_s, amount=1: _Leased(amount, now_s, lambda: 0.0)
 """
 ENDED_BY_PID = """
 from pathlib import Path
