@@ -88,7 +88,8 @@ def test_a_task_goes_on_after_a_wait_that_was_ended_and_can_be_cancelled_again()
                 except TimeoutError:
                     ended += 1
             task = asyncio.current_task()
-            assert task is not None and task.cancelling() == 0
+            assert task is not None
+            assert task.cancelling() == 0
 
         task = asyncio.ensure_future(waiting())
         await asyncio.sleep(1.0)
