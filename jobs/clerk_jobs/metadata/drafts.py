@@ -92,7 +92,13 @@ def check_id(value: object, name: str) -> str:
 
 
 def wanted_of(items: Sequence[Item], *, merges: bool) -> dict[str, dict[str, Any]]:
-    """What the rows of one subject say together, in their order, by kind of metadata: the last one wins."""
+    """What the rows of one subject say together, in their order, by kind of metadata: the last one wins.
+
+    Nobody changes it: where there is one row, it is what that says.
+    """
+    if len(items) == 1:
+        alone: dict[str, dict[str, Any]] = items[0].payload["fields"]
+        return alone
     wanted: dict[str, dict[str, Any]] = {}
     for item in items:
         for name, field in item.payload["fields"].items():

@@ -107,25 +107,28 @@ class MetadataScreening:
             return Verdict(tuple(refusal_of(item.seq, found) for item in unit))
         if not found:
             return _all(unit, State.FAILED, "not_found", f"Clerk has no such {noun}")
-        if len({one.subject for one in found}) > 1:
+        if len(found) > 1 and len({one.subject for one in found}) > 1:
             return _all(unit, State.FAILED, "ambiguous", f"more than one {noun} has this {self._by}")
         wanted = wanted_of(unit, merges=self._mode == "merge")
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
-        after = after_write(self._mode, current.fields, wanted)
-        sizes = {name: size_of(field) for name, field in after.items()}
-        for name in wanted:
-            if sizes[name] > FIELD_BYTES:
-                said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
-                return _all(unit, State.FAILED, "metadata_too_large", said)
-        changes = _changes(current.fields, {name: after[name] for name in wanted})
+        fields = current.fields
+        after = after_write(self._mode, fields, wanted)
+        large = False
+        # Together they are seldom larger than one may be.
+        if size_of(after) > FIELD_BYTES:
+            sizes = {name: size_of(field) for name, field in after.items()}
+            for name in wanted:
+                if sizes[name] > FIELD_BYTES:
+                    said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
+                    return _all(unit, State.FAILED, "metadata_too_large", said)
+            large = sum(sizes.values()) > FIELD_BYTES
+        changes = _changes(fields, {name: after[name] for name in wanted})
         if self._skip and not changes:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        digest = digest_of(touched(self._mode, current.fields, wanted))
-        pending = _all(unit, State.PENDING, "", "", current.subject)
-        large = sum(sizes.values()) > FIELD_BYTES
-        return Verdict(pending.outcomes, Image(current.subject, digest, orjson.dumps(changes)), large)
+        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), orjson.dumps(changes))
+        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
@@ -179,4 +182,8 @@ def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
 
 
 def _all(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None = None) -> Verdict:
-    return Verdict(tuple([Outcome(item.seq, state, code, message, subject) for item in unit]))
+    return Verdict(_ending(unit, state, code, message, subject))
+
+
+def _ending(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None) -> tuple[Outcome, ...]:
+    return tuple([Outcome(item.seq, state, code, message, subject) for item in unit])
