@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from clerk_jobs.call import Call, ReadRefused, Reply, Safety, Talk
 from clerk_jobs.metadata.answers import reader_of
+from clerk_jobs.metadata.trees import ABSENT
 from clerk_jobs.reading import read_batches
 from clerk_jobs.record import Record
 
@@ -189,9 +190,14 @@ def _current(target: Target, group: str, row: Any, reply: Reply) -> Current:
     if not isinstance(row, dict):
         raise ReadRefused(reply, what)
     subject = _member_of(row) if group else row.get("id")
-    fields = {name: {} if (field := row.get(name, 0)) is None else field for name in target.fields}
-    if not isinstance(subject, str) or not all([isinstance(field, dict) for field in fields.values()]):
+    if not isinstance(subject, str):
         raise ReadRefused(reply, what)
+    fields: dict[str, dict[str, Any]] = {}
+    for name in target.fields:
+        field = row.get(name, ABSENT)
+        if field is not None and not isinstance(field, dict):
+            raise ReadRefused(reply, what)
+        fields[name] = field or {}
     return Current(f"{group}/{subject}" if group else subject, fields)
 
 

@@ -140,4 +140,4 @@ class MetadataWork(Writing):
 def reached(mode: Mode, fields: Fields, wanted: Fields) -> bool:
     """Whether metadata is what a write would make of it."""
     fits = same if mode == "replace" else holds
-    return all([fits(fields[name], field) for name, field in wanted.items()])
+    return all(fits(fields[name], field) for name, field in wanted.items())
