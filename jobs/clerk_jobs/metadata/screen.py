@@ -9,7 +9,7 @@ import orjson
 
 from clerk_jobs.call import Item, Outcome, Reply, State, Talk
 from clerk_jobs.metadata.drafts import wanted_of
-from clerk_jobs.metadata.numbers import marked, unmarked
+from clerk_jobs.metadata.numbers import marking, unmarked
 from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
 from clerk_jobs.metadata.trees import (
     ABSENT,
@@ -127,15 +127,17 @@ class MetadataScreening:
         changes = _changes(fields, {name: after[name] for name in wanted})
         if self._skip and not changes:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), orjson.dumps(changes))
+        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), marking(changes))
         return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
     """All kinds of metadata as a write leaves them."""
-    if mode == "replace":
-        return {**fields, **wanted}
-    return {**fields, **{name: merged(fields.get(name, {}), patch) for name, patch in wanted.items()}}
+    after = {**fields, **wanted}
+    if mode == "merge":
+        for name, patch in wanted.items():
+            after[name] = merged(fields.get(name, {}), patch)
+    return after
 
 
 def touched(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Any]:
@@ -156,12 +158,12 @@ _NOTHING: Final[list[Any]] = []
 
 
 def _given(value: Any) -> list[Any]:
-    return _NOTHING if value is ABSENT else [marked(value)]
+    return _NOTHING if value is ABSENT else [value]
 
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
     """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
-    return orjson.dumps(_changes(before, after))
+    return marking(_changes(before, after))
 
 
 def _changes(before: Fields, after: Fields) -> list[tuple[str, tuple[str, ...], list[Any], list[Any]]]:
