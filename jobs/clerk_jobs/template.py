@@ -124,7 +124,7 @@ class Placeholder(Template):
     def render(self, values: Mapping[str, Json]) -> Json | Dropped:
         """Give the row's value, cast and sent through the functions."""
         value = reach(values, self.column)
-        if (value is DROPPED or is_empty(value)) and self._pipes.has_default:
+        if self._pipes.has_default and (value is DROPPED or is_empty(value)):
             return self._piped(self._pipes.fallback)
         if value is DROPPED:
             if self.optional:

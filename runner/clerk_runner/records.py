@@ -1,4 +1,8 @@
-"""What goes into a run's journal and comes out of it."""
+"""What goes into a run's journal and comes out of it.
+
+Nobody changes any of it. What there is one of for each row or call is not frozen, because a frozen one takes six times
+as long to make.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from clerk_jobs.call import Draft
 __all__ = ["Doubt", "Intent", "OpenItem", "SourceRow"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SourceRow:
     """A row of the input on its way into the journal: a draft, or why there is none."""
 
@@ -23,10 +27,7 @@ class SourceRow:
 
 @dataclass(slots=True)
 class OpenItem:
-    """An item that is not settled, with what is needed to read its row back.
-
-    Nobody changes one; it is not frozen because each row is read twice, and a frozen one takes six times as long.
-    """
+    """An item that is not settled, with what is needed to read its row back."""
 
     seq: int
     line: int
@@ -40,7 +41,7 @@ class OpenItem:
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Intent:
     """What is about to be sent, and when: our wall clock, and the same moment on the server's."""
 

@@ -15,6 +15,7 @@ from clerk_jobs.metadata.trees import (
     digest_of,
     folded,
     has_anew,
+    holds,
     is_exact,
     merged,
     patch_between,
@@ -45,6 +46,16 @@ PATCHES = trees(st.one_of(LEAVES, st.none()))
 def test_merging_the_same_again_changes_nothing(tree: dict[str, Any], patch: dict[str, Any]) -> None:
     once = merged(tree, patch)
     assert same(merged(once, patch), once)
+
+
+@given(STORED, PATCHES, PATCHES)
+def test_a_tree_holds_what_would_change_nothing_of_it(
+    tree: dict[str, Any], first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    both = folded(first, second)
+    for patch in (first, both):
+        assert holds(tree, patch) == same(merged(tree, patch), tree)
+        assert holds(merged(tree, patch), patch)
 
 
 @given(STORED, PATCHES, PATCHES)

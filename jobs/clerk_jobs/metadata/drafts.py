@@ -19,8 +19,14 @@ from clerk_jobs.template import Template
 
 __all__ = ["MetadataDrafting", "check_id", "wanted_of"]
 
+_encode = msgspec.json.Encoder().encode
+
 KEY_BYTES = 16
 DIGEST_BYTES = 8
+MOST_KNOWN = 1_000
+"""Different contents that are kept, so that rows which say the same share it: few backfills have more."""
+LONGEST_KNOWN = 1_000
+"""Characters of the cells of such a content."""
 
 
 class MetadataDrafting:
@@ -38,6 +44,8 @@ class MetadataDrafting:
         self._listed = TARGETS[job.target].fields if job.lists_itself else ()
         templates = ((name, getattr(job, name)) for name in FIELDS)
         self._fields = tuple((name, template) for name, template in templates if template is not None)
+        self._columns = tuple(dict.fromkeys(column for _, template in self._fields for column in template.columns))
+        self._known: dict[tuple[Any, ...], dict[str, Any]] = {}
 
     def draft(self, values: Mapping[str, Any]) -> Draft:
         """Check a row and name it.
@@ -61,20 +69,43 @@ class MetadataDrafting:
             if self.by == "id":
                 group = check_id(subject.get("organization_id"), "organization_id")
             subject = subject.get("user_id" if self.by == "id" else self.by)
+        fields = self._written(values)
+        payload: dict[str, Any] = {"value": check_id(subject, self.by), "fields": fields}
+        if self._listed and all(isinstance(listed.get(name, 0), dict | None) for name in self._listed):
+            payload["listed"] = {name: listed[name] or {} for name in self._listed}
+        return group, payload
+
+    def _written(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What is written, by kind of metadata; nobody changes it, as rows of the same cells share it."""
+        cells = tuple([values.get(column) for column in self._columns])
+        try:
+            known = self._known.get(cells)
+        except TypeError:
+            # A cell that is a list or an object.
+            return self._rendered(values)
+        if known is None:
+            known = self._rendered(values)
+            if len(self._known) < MOST_KNOWN and _is_short_text(cells):
+                self._known[cells] = known
+        return known
+
+    def _rendered(self, values: Mapping[str, Any]) -> dict[str, Any]:
         fields: dict[str, Any] = {}
         for name, template in self._fields:
             field = fields[name] = template.render(values)
             if self.job.mode == "replace" and size_of(field) > FIELD_BYTES:
                 raise RowProblem("metadata_too_large", f"{name} would take more than {FIELD_BYTES:,} bytes")
-        payload = {"value": check_id(subject, self.by), "fields": fields}
-        if self._listed and all(isinstance(listed.get(name, 0), dict | None) for name in self._listed):
-            payload["listed"] = {name: listed[name] or {} for name in self._listed}
-        return group, payload
+        return fields
 
     def digest(self, group: str, payload: Mapping[str, Any]) -> bytes:
         """The digest of everything that a row says."""
         said = {"value": payload["value"], "fields": payload["fields"]}
-        return blake2b(msgspec.json.encode((group, said)), digest_size=DIGEST_BYTES).digest()
+        return blake2b(_encode((group, said)), digest_size=DIGEST_BYTES).digest()
+
+
+def _is_short_text(cells: Sequence[Any]) -> bool:
+    """Whether cells hold all that templates read, are the same where they are equal, and take little room."""
+    return all(isinstance(cell, str) for cell in cells) and sum(map(len, cells)) <= LONGEST_KNOWN
 
 
 def check_id(value: object, name: str) -> str:
@@ -86,13 +117,20 @@ def check_id(value: object, name: str) -> str:
     text = value.strip() if isinstance(value, str) else ""
     if not text:
         raise RowProblem("missing_value", f"{name} is empty")
-    if text in (".", "..") or re.search(r"[\x00-\x1f\x7f]", text) or (name != "external_id" and "/" in text):
+    controls = not text.isprintable() and re.search(r"[\x00-\x1f\x7f]", text)
+    if text in (".", "..") or controls or (name != "external_id" and "/" in text):
         raise RowProblem("invalid_id", f"this is not a valid {name}")
     return text
 
 
 def wanted_of(items: Sequence[Item], *, merges: bool) -> dict[str, dict[str, Any]]:
-    """What the rows of one subject say together, in their order, by kind of metadata: the last one wins."""
+    """What the rows of one subject say together, in their order, by kind of metadata: the last one wins.
+
+    Nobody changes it: where there is one row, it is what that says.
+    """
+    if len(items) == 1:
+        alone: dict[str, dict[str, Any]] = items[0].payload["fields"]
+        return alone
     wanted: dict[str, dict[str, Any]] = {}
     for item in items:
         for name, field in item.payload["fields"].items():

@@ -17,7 +17,7 @@ import orjson
 
 from clerk_jobs.values import MAX_INTEGER, MIN_INTEGER
 
-__all__ = ["Exact", "canonical", "loads_exact", "marked", "spelling", "unmarked"]
+__all__ = ["Exact", "canonical", "loads_exact", "marking", "spelling", "unmarked"]
 
 _DIGITS: Final = bytes.maketrans(b"123456789", b"000000000")
 _LONG: Final = b"0" * 19
@@ -77,17 +77,13 @@ def canonical(value: Any) -> bytes:
     return orjson.dumps(value, default=_by_value, option=orjson.OPT_SORT_KEYS)
 
 
-def marked(value: Any) -> Any:
-    """A value in which numbers of their own spelling are objects that any reader of JSON leaves alone."""
-    if isinstance(value, Exact):
-        return {_MARK: value.spelled}
-    if isinstance(value, dict):
-        return {key: marked(each) for key, each in value.items()}
-    return [marked(each) for each in value] if isinstance(value, list) else value
+def marking(value: Any) -> bytes:
+    """JSON in which numbers of their own spelling are objects that any reader of JSON leaves alone."""
+    return orjson.dumps(value, default=_marked)
 
 
 def unmarked(value: Any) -> Any:
-    """What was `marked`."""
+    """What `marking` wrote, once it is read."""
     if isinstance(value, dict):
         if value.keys() == {_MARK}:
             return Exact(value[_MARK])
@@ -115,6 +111,12 @@ def _whole(text: str) -> int | float:
         return Exact(text)
     number = int(text)
     return number if MIN_INTEGER <= number <= MAX_INTEGER and str(number) == text else Exact(text)
+
+
+def _marked(value: Any) -> dict[str, str]:
+    if isinstance(value, Exact):
+        return {_MARK: value.spelled}
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def _as_spelled(value: Any) -> orjson.Fragment:

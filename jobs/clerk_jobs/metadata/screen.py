@@ -9,7 +9,7 @@ import orjson
 
 from clerk_jobs.call import Item, Outcome, Reply, State, Talk
 from clerk_jobs.metadata.drafts import wanted_of
-from clerk_jobs.metadata.numbers import marked, unmarked
+from clerk_jobs.metadata.numbers import marking, unmarked
 from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
 from clerk_jobs.metadata.trees import (
     ABSENT,
@@ -107,32 +107,37 @@ class MetadataScreening:
             return Verdict(tuple(refusal_of(item.seq, found) for item in unit))
         if not found:
             return _all(unit, State.FAILED, "not_found", f"Clerk has no such {noun}")
-        if len({one.subject for one in found}) > 1:
+        if len(found) > 1 and len({one.subject for one in found}) > 1:
             return _all(unit, State.FAILED, "ambiguous", f"more than one {noun} has this {self._by}")
         wanted = wanted_of(unit, merges=self._mode == "merge")
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
-        after = after_write(self._mode, current.fields, wanted)
-        sizes = {name: size_of(field) for name, field in after.items()}
-        for name in wanted:
-            if sizes[name] > FIELD_BYTES:
-                said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
-                return _all(unit, State.FAILED, "metadata_too_large", said)
-        changes = _changes(current.fields, {name: after[name] for name in wanted})
+        fields = current.fields
+        after = after_write(self._mode, fields, wanted)
+        large = False
+        # Together they are seldom larger than one may be.
+        if size_of(after) > FIELD_BYTES:
+            sizes = {name: size_of(field) for name, field in after.items()}
+            for name in wanted:
+                if sizes[name] > FIELD_BYTES:
+                    said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
+                    return _all(unit, State.FAILED, "metadata_too_large", said)
+            large = sum(sizes.values()) > FIELD_BYTES
+        changes = _changes(fields, {name: after[name] for name in wanted})
         if self._skip and not changes:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        digest = digest_of(touched(self._mode, current.fields, wanted))
-        pending = _all(unit, State.PENDING, "", "", current.subject)
-        large = sum(sizes.values()) > FIELD_BYTES
-        return Verdict(pending.outcomes, Image(current.subject, digest, orjson.dumps(changes)), large)
+        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), marking(changes))
+        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
     """All kinds of metadata as a write leaves them."""
-    if mode == "replace":
-        return {**fields, **wanted}
-    return {**fields, **{name: merged(fields.get(name, {}), patch) for name, patch in wanted.items()}}
+    after = {**fields, **wanted}
+    if mode == "merge":
+        for name, patch in wanted.items():
+            after[name] = merged(fields.get(name, {}), patch)
+    return after
 
 
 def touched(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Any]:
@@ -153,12 +158,12 @@ _NOTHING: Final[list[Any]] = []
 
 
 def _given(value: Any) -> list[Any]:
-    return _NOTHING if value is ABSENT else [marked(value)]
+    return _NOTHING if value is ABSENT else [value]
 
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
     """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
-    return orjson.dumps(_changes(before, after))
+    return marking(_changes(before, after))
 
 
 def _changes(before: Fields, after: Fields) -> list[tuple[str, tuple[str, ...], list[Any], list[Any]]]:
@@ -179,4 +184,8 @@ def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:
 
 
 def _all(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None = None) -> Verdict:
-    return Verdict(tuple([Outcome(item.seq, state, code, message, subject) for item in unit]))
+    return Verdict(_ending(unit, state, code, message, subject))
+
+
+def _ending(unit: Sequence[Item], state: State, code: str, message: str, subject: str | None) -> tuple[Outcome, ...]:
+    return tuple([Outcome(item.seq, state, code, message, subject) for item in unit])

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from clerk_jobs.call import Call, ReadRefused, Reply, Safety, Talk
 from clerk_jobs.metadata.answers import reader_of
+from clerk_jobs.metadata.trees import ABSENT
 from clerk_jobs.reading import read_batches
 from clerk_jobs.record import Record
 
@@ -118,19 +119,17 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
     replaces = mode == "replace" and target.replace is not None
     operation = target.replace if replaces and target.replace is not None else target.merge
     path = target.template
-    first, _, member = subject.partition("/")
-    if member:
-        path = path.replace("{organization_id}", quote(first, safe="")).replace("{user_id}", quote(member, safe=""))
-    else:
-        path = path.replace(f"{{{target.filter}}}", quote(first, safe=""))
-    method = "PUT" if replaces else "PATCH"
+    organization, _, member = subject.rpartition("/")
+    if organization:
+        path = path.replace("{organization_id}", quote(organization, safe=""))
+    path = path.replace(f"{{{target.filter}}}", quote(member, safe=""))
     return Call(
         operation,
-        method,
+        "PUT" if replaces else "PATCH",
         target.template,
         path,
         Safety.IDEMPOTENT,
-        body=dict(body),
+        body=body,
         subject=subject,
         items=items,
         reads=reader_of(target.fields),
@@ -162,7 +161,8 @@ def _read_batch(
     path = target.list_template.replace("{organization_id}", quote(group, safe=""))
     query = (*batch, ("limit", str(PAGE)))
     # By an id nothing else is looked at: addresses are a good part of what would be read.
-    reads = reader_of(tuple(dict.fromkeys((*target.fields, "id", "public_user_data", LISTS.get(by, by)))))
+    named = "public_user_data" if group else "id"
+    reads = reader_of(tuple(dict.fromkeys((*target.fields, named, LISTS.get(by, by)))))
     reply = yield Call(target.list_operation, "GET", target.list_template, path, Safety.READ, query, reads=reads)
     if reply.status == 404:
         # The organization is not there, so nobody is its member.
@@ -178,7 +178,7 @@ def _read_batch(
         return
     for row in reply.rows(f"{target.noun}s"):
         current = _current(target, group, row, reply)
-        for key in _keys_of(target, by, row):
+        for key in _keys_of(by, row, current):
             known = found.get(key)
             if isinstance(known, list):
                 known.append(current)
@@ -190,9 +190,15 @@ def _current(target: Target, group: str, row: Any, reply: Reply) -> Current:
     if not isinstance(row, dict):
         raise ReadRefused(reply, what)
     subject = _member_of(row) if group else row.get("id")
-    if not isinstance(subject, str) or not all(isinstance(row.get(name, 0), dict | None) for name in target.fields):
+    if not isinstance(subject, str):
         raise ReadRefused(reply, what)
-    return Current(f"{group}/{subject}" if group else subject, {name: row[name] or {} for name in target.fields})
+    fields: dict[str, dict[str, Any]] = {}
+    for name in target.fields:
+        field = row.get(name, ABSENT)
+        if field is not None and not isinstance(field, dict):
+            raise ReadRefused(reply, what)
+        fields[name] = field or {}
+    return Current(f"{group}/{subject}" if group else subject, fields)
 
 
 def _member_of(row: Mapping[str, Any]) -> Any:
@@ -200,11 +206,11 @@ def _member_of(row: Mapping[str, Any]) -> Any:
     return person.get("user_id") if isinstance(person, dict) else None
 
 
-def _keys_of(target: Target, by: Matching, row: Mapping[str, Any]) -> set[str]:
+def _keys_of(by: Matching, row: Mapping[str, Any], current: Current) -> set[str]:
     """The identifiers of a row that a job may have asked for."""
     if by == "id":
-        values = [_member_of(row) if target.noun == "membership" else row["id"]]
-    elif by in LISTS:
+        return {current.subject.rpartition("/")[2]}
+    if by in LISTS:
         listed = row.get(LISTS[by])
         values = [each.get(by) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     else:

@@ -8,7 +8,7 @@ Source: Clerk's documentation, "User metadata", and its OpenAPI document 2026-05
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from hashlib import blake2b
 from typing import Any, Final, TypeAlias
@@ -26,6 +26,7 @@ __all__ = [
     "digest_of",
     "folded",
     "has_anew",
+    "holds",
     "is_exact",
     "merged",
     "patch_between",
@@ -91,12 +92,32 @@ def merged(tree: Tree, patch: Tree) -> dict[str, Any]:
             result.pop(key, None)
         elif isinstance(value, Anew):
             result[key] = dict(value)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             below = result.get(key)
-            result[key] = merged(below if isinstance(below, Mapping) else {}, value)
+            result[key] = merged(below if isinstance(below, dict) else {}, value)
         else:
             result[key] = value
     return result
+
+
+def holds(tree: Tree, patch: Tree) -> bool:
+    """Whether merging a patch into a tree would leave the tree as it is.
+
+    Example:
+        >>> holds({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}, "d": None}), holds({}, {"a": {"b": None}})
+        (True, False)
+    """
+    for key, value in patch.items():
+        now = tree.get(key, ABSENT)
+        if value is None or now is ABSENT:
+            fits = value is None and now is ABSENT
+        elif isinstance(value, dict) and not isinstance(value, Anew):
+            fits = isinstance(now, dict) and holds(now, value)
+        else:
+            fits = same(now, value)
+        if not fits:
+            return False
+    return True
 
 
 def folded(first: Tree, second: Tree) -> dict[str, Any]:
@@ -114,9 +135,9 @@ def folded(first: Tree, second: Tree) -> dict[str, Any]:
     result = dict(first)
     for key, value in second.items():
         before = result.get(key, ABSENT)
-        if before is ABSENT or not isinstance(value, Mapping):
+        if before is ABSENT or not isinstance(value, dict):
             result[key] = value
-        elif isinstance(before, Mapping) and not isinstance(before, Anew):
+        elif isinstance(before, dict) and not isinstance(before, Anew):
             result[key] = folded(before, value)
         else:
             result[key] = Anew(merged(before if isinstance(before, Anew) else {}, value))
@@ -125,7 +146,7 @@ def folded(first: Tree, second: Tree) -> dict[str, Any]:
 
 def has_anew(patch: Tree) -> bool:
     """Whether a patch has something in it that depends on what is there; see `spelled`."""
-    return any(isinstance(each, Anew) or (isinstance(each, Mapping) and has_anew(each)) for each in patch.values())
+    return any(isinstance(each, Anew) or (isinstance(each, dict) and has_anew(each)) for each in patch.values())
 
 
 def spelled(tree: Tree, patch: Tree) -> dict[str, Any]:
@@ -138,11 +159,11 @@ def spelled(tree: Tree, patch: Tree) -> dict[str, Any]:
     words: dict[str, Any] = {}
     for key, value in patch.items():
         below = tree.get(key)
-        known: Tree = below if isinstance(below, Mapping) else {}
+        known: Tree = below if isinstance(below, dict) else {}
         if isinstance(value, Anew):
             words[key] = patch_between(known, value)
         else:
-            words[key] = spelled(known, value) if isinstance(value, Mapping) else value
+            words[key] = spelled(known, value) if isinstance(value, dict) else value
     return words
 
 
@@ -168,19 +189,24 @@ def digest_of(value: Any) -> bytes:
     return blake2b(canonical(value), digest_size=8).digest()
 
 
-def changes_between(before: Tree, after: Tree, path: tuple[str, ...] = ()) -> Iterator[Change]:
+def changes_between(before: Tree, after: Tree, path: tuple[str, ...] = ()) -> list[Change]:
     """Every place at which two trees differ; objects on both sides are looked into, all else is taken as a whole.
 
     Example:
         >>> [(one.path, one.before, one.after) for one in changes_between({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}})]
         [(('a', 'b'), 1, 3), (('c',), 2, <Absent.ABSENT: 'absent'>)]
     """
-    for key in dict.fromkeys((*before, *after)):
+    changes: list[Change] = []
+    for key in {**before, **after}:
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
+        if old is new:
+            # Whatever a merge leaves alone.
+            continue
         if isinstance(old, dict) and isinstance(new, dict):
-            yield from changes_between(old, new, (*path, key))
+            changes += changes_between(old, new, (*path, key))
         elif old is ABSENT or new is ABSENT or not same(old, new):
-            yield Change((*path, key), old, new)
+            changes.append(Change((*path, key), old, new))
+    return changes
 
 
 def patch_between(before: Tree, after: Tree) -> dict[str, Any]:
@@ -207,7 +233,7 @@ def value_at(tree: Tree, path: tuple[str, ...]) -> Any:
     """What stands at a place; `ABSENT` where nothing does."""
     value: Any = tree
     for key in path:
-        if not isinstance(value, Mapping) or key not in value:
+        if not isinstance(value, dict) or key not in value:
             return ABSENT
         value = value[key]
     return value
@@ -224,7 +250,7 @@ def project(tree: Tree, patch: Tree) -> dict[str, Any]:
     for key, value in patch.items():
         if key in tree:
             below = tree[key]
-            nested = isinstance(value, Mapping) and not isinstance(value, Anew) and isinstance(below, Mapping)
+            nested = isinstance(value, dict) and not isinstance(value, Anew) and isinstance(below, dict)
             part[key] = project(below, value) if nested else below
     return part
 
@@ -238,7 +264,7 @@ def is_exact(value: Any) -> bool:
     """
     if value is None:
         return False
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return all(is_exact(each) for each in value.values())
     if isinstance(value, list):
         return all(each is None or is_exact(each) for each in value)

@@ -8,9 +8,9 @@ from typing import Any
 from clerk_jobs.call import Call, Item, Lane, Outcome, ReadRefused, Reply, Safety, State, Talk
 from clerk_jobs.jobfile.metadata_job import MetadataJob
 from clerk_jobs.metadata.drafts import wanted_of
-from clerk_jobs.metadata.screen import Fields, MetadataScreening, after_write, refusal_of, touched
+from clerk_jobs.metadata.screen import Fields, MetadataScreening, refusal_of, touched
 from clerk_jobs.metadata.targets import TARGETS, Current, Mode, Target, read_current, write_call
-from clerk_jobs.metadata.trees import digest_of, has_anew, patch_between, same, spelled
+from clerk_jobs.metadata.trees import digest_of, has_anew, holds, patch_between, same, spelled
 from clerk_jobs.reading import READ_BATCH
 
 __all__ = ["MetadataWork", "Writing", "reached"]
@@ -66,7 +66,7 @@ class Writing:
         """The id of what the items are about."""
         target = items[0].target
         assert target is not None, "screening finds the subject of everything that is sent"
-        assert all(item.target == target for item in items), "rows of two subjects were about to be written to one"
+        assert {item.target for item in items} == {target}, "rows of two subjects were about to be written to one"
         return target
 
 
@@ -86,7 +86,8 @@ class MetadataWork(Writing):
         """
         body: dict[str, Any] = self._wanted(items)
         replaces = self.mode == "replace" and self.target.replace is None
-        if replaces or (self.mode == "merge" and has_anew(body)):
+        # One row alone overwrites nothing of its own.
+        if replaces or (self.mode == "merge" and len(items) > 1 and has_anew(body)):
             try:
                 current = yield from self.current(items)
             except ReadRefused as refused:
@@ -101,10 +102,9 @@ class MetadataWork(Writing):
         """What a whole answer means: it also shows what Clerk has now, so that it can be compared."""
         if not reply.ok:
             return [refusal_of(item.seq, reply) for item in items]
-        wanted = self._wanted(items)
         stored = reply.value if isinstance(reply.value, dict) else {}
-        shown = {name: stored[name] for name in wanted if isinstance(stored.get(name), dict)}
-        if not reached(self.mode, shown, {name: wanted[name] for name in shown}):
+        shown = {name: field for name, field in self._wanted(items).items() if isinstance(stored.get(name), dict)}
+        if not reached(self.mode, stored, shown):
             said = "Clerk accepted the write but stored something else: look at it, and correct it if it is wrong"
             return [
                 Outcome(item.seq, State.FAILED, "stored_differently", said, trace_id=reply.trace_id) for item in items
@@ -139,5 +139,5 @@ class MetadataWork(Writing):
 
 def reached(mode: Mode, fields: Fields, wanted: Fields) -> bool:
     """Whether metadata is what a write would make of it."""
-    after = after_write(mode, fields, wanted)
-    return all(same(fields[name], after[name]) for name in wanted)
+    fits = same if mode == "replace" else holds
+    return all(fits(fields[name], field) for name, field in wanted.items())

@@ -21,7 +21,8 @@ __all__ = ["MAX_ROW", "ByteLines", "Lines", "RowTooLargeError", "WideLines", "op
 MAX_ROW: Final = 1_048_576
 """Largest row, in bytes."""
 _BLOCK: Final = 65_536
-_AFTER_CR: Final = re.compile(rb"(?<=\r)(?!\n)")
+_FEW: Final = 8_192
+"""Bytes that are read at once where the next row may lie elsewhere."""
 _END: Final = re.compile(r"\r\n|\r|\n")
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
@@ -90,36 +91,35 @@ class Lines(ABC):
 class ByteLines(Lines):
     """Lines found in bytes: fast, for every encoding in which the bytes 0x0A and 0x0D only end lines."""
 
-    __slots__ = ("_pieces", "_readline", "_tail")
+    __slots__ = ("_pieces", "_tail")
 
     def __init__(self, file: BufferedReader, codec: str, name: str) -> None:
         """See `Lines`."""
         super().__init__(file, codec, name)
-        self._readline = file.readline
         self._pieces: deque[bytes] = deque()
         self._tail = b""
 
     def __next__(self) -> str:
         """Give the next line."""
-        raw = self._pieces.popleft() if self._pieces else self._read()
-        if not raw:
+        if not self._pieces and not self._fill():
             raise StopIteration
-        try:
-            text = raw.decode(self._codec)
-        except UnicodeDecodeError as error:
-            raise self._undecodable(error, self.offset, self.line + 1) from error
-        if b"\0" in raw:
-            self.nul = True
+        raw, start = self._pieces.popleft(), self.offset
         self.offset += len(raw)
         self.line += 1
         if self.offset - self.row_start > MAX_ROW:
             raise RowTooLargeError
-        return text
+        if b"\0" in raw:
+            self.nul = True
+        try:
+            return raw.decode(self._codec)
+        except UnicodeDecodeError as error:
+            raise self._undecodable(error, start, self.line) from error
 
     def parts(self) -> Iterator[str]:
         """Give lines, those that are too long in parts."""
         decoder = codecs.getincrementaldecoder(self._codec)()
-        while raw := self._pieces.popleft() if self._pieces else self._read():
+        while self._pieces or self._fill():
+            raw = self._pieces.popleft()
             try:
                 text = decoder.decode(raw)
             except UnicodeDecodeError as error:
@@ -134,21 +134,20 @@ class ByteLines(Lines):
         self._pieces.clear()
         self._tail = b""
 
-    def _read(self) -> bytes:
-        """Read one line, or MAX_ROW + 1 bytes of a longer one; empty at the end of the file."""
-        raw = self._tail + self._readline(MAX_ROW + 1)
-        self._tail = b""
-        first_cr = raw.find(b"\r")
-        if first_cr == -1 or (first_cr == len(raw) - 2 and raw.endswith(b"\n")):
-            return raw
-        if raw.endswith(b"\r"):
-            following = self._readline(1)
-            raw, self._tail = (raw + following, b"") if following == b"\n" else (raw, following)
-        pieces = [piece for piece in _AFTER_CR.split(raw) if piece]
-        if len(pieces) > 1 and not pieces[-1].endswith((b"\n", b"\r")):
-            self._tail = pieces.pop()
-        self._pieces.extend(pieces[1:])
-        return pieces[0]
+    def _fill(self) -> bool:
+        """Read until there is a piece; False at the end of the file."""
+        while not self._pieces:
+            block = self._file.read(_FEW)
+            pieces = (self._tail + block).splitlines(keepends=True)
+            self._tail = b""
+            if not pieces:
+                return False
+            last = pieces[-1]
+            # It may go on in the next block, and so may a CR LF; a line that is too long goes out.
+            if block and not last.endswith(b"\n") and (len(last) <= MAX_ROW or last.endswith(b"\r")):
+                self._tail = pieces.pop()
+            self._pieces.extend(pieces)
+        return True
 
 
 class WideLines(Lines):
