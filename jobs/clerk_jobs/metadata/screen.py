@@ -9,7 +9,7 @@ import orjson
 
 from clerk_jobs.call import Item, Outcome, Reply, State, Talk
 from clerk_jobs.metadata.drafts import wanted_of
-from clerk_jobs.metadata.numbers import marking, unmarked
+from clerk_jobs.metadata.numbers import marking, spelling, unmarked
 from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
 from clerk_jobs.metadata.trees import (
     ABSENT,
@@ -35,6 +35,12 @@ __all__ = [
 ]
 
 Fields = Mapping[str, Mapping[str, Any]]
+
+MOST_KNOWN: Final = 1_000
+"""Different effects that are kept: a backfill finds few old values and writes few new ones, and many times each."""
+LONGEST_KNOWN: Final = 2_000
+"""Bytes of what is there and what is written, for an effect that is kept."""
+NO_CHANGES: Final = b"[]"
 
 
 class Image(Record, frozen=True):
@@ -65,6 +71,22 @@ class Verdict(Record, frozen=True):
     large: bool = False
 
 
+class Effect(Record, frozen=True):
+    """What a write would do to metadata.
+
+    Attributes:
+        too_large: why Clerk would not take it; empty where it would.
+        digest: as that of an `Image`.
+        changes: as those of an `Image`.
+        large: as for a `Verdict`.
+    """
+
+    too_large: str
+    digest: bytes = b""
+    changes: bytes = b""
+    large: bool = False
+
+
 class MetadataScreening:
     """Compares what rows say with what Clerk has."""
 
@@ -74,6 +96,7 @@ class MetadataScreening:
         self._mode: Mode = mode
         self._by: Matching = by
         self._skip = skip_unchanged
+        self._known: dict[bytes, Effect] = {}
 
     def read(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
         """Judge up to 100 subjects of one organization (or none), each with its rows in order."""
@@ -113,7 +136,27 @@ class MetadataScreening:
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
-        fields = current.fields
+        # Folded rows may say what no JSON does, see `clerk_jobs.metadata.trees.Anew`.
+        find = self._known_effect if len(unit) == 1 else self._effect
+        effect = find(current.fields, wanted)
+        if effect.too_large:
+            return _all(unit, State.FAILED, "metadata_too_large", effect.too_large)
+        if self._skip and effect.changes == NO_CHANGES:
+            return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
+        image = Image(current.subject, effect.digest, effect.changes)
+        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, effect.large)
+
+    def _known_effect(self, fields: Fields, wanted: Fields) -> Effect:
+        """The effect of one row: that of an earlier one which said the same of the same."""
+        said = spelling((fields, wanted))
+        effect = self._known.get(said)
+        if effect is None:
+            effect = self._effect(fields, wanted)
+            if len(self._known) < MOST_KNOWN and len(said) <= LONGEST_KNOWN:
+                self._known[said] = effect
+        return effect
+
+    def _effect(self, fields: Fields, wanted: Fields) -> Effect:
         after = after_write(self._mode, fields, wanted)
         large = False
         # Together they are seldom larger than one may be.
@@ -121,14 +164,10 @@ class MetadataScreening:
             sizes = {name: size_of(field) for name, field in after.items()}
             for name in wanted:
                 if sizes[name] > FIELD_BYTES:
-                    said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
-                    return _all(unit, State.FAILED, "metadata_too_large", said)
+                    return Effect(f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}")
             large = sum(sizes.values()) > FIELD_BYTES
-        changes = _changes(fields, {name: after[name] for name in wanted})
-        if self._skip and not changes:
-            return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), marking(changes))
-        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
+        changes = encode_changes(fields, {name: after[name] for name in wanted})
+        return Effect("", digest_of(touched(self._mode, fields, wanted)), changes, large)
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
@@ -163,15 +202,12 @@ def _given(value: Any) -> list[Any]:
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
     """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
-    return marking(_changes(before, after))
-
-
-def _changes(before: Fields, after: Fields) -> list[tuple[str, tuple[str, ...], list[Any], list[Any]]]:
-    return [
+    changes = [
         (name, change.path, _given(change.before), _given(change.after))
         for name in after
         for change in changes_between(before[name], after[name])
     ]
+    return marking(changes)
 
 
 def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:

@@ -178,7 +178,7 @@ def _read_batch(
         return
     for row in reply.rows(f"{target.noun}s"):
         current = _current(target, group, row, reply)
-        for key in _keys_of(by, row, current):
+        for key in (current.subject.rpartition("/")[2],) if by == "id" else _keys_of(by, row):
             known = found.get(key)
             if isinstance(known, list):
                 known.append(current)
@@ -206,10 +206,8 @@ def _member_of(row: Mapping[str, Any]) -> Any:
     return person.get("user_id") if isinstance(person, dict) else None
 
 
-def _keys_of(by: Matching, row: Mapping[str, Any], current: Current) -> set[str]:
+def _keys_of(by: Matching, row: Mapping[str, Any]) -> set[str]:
     """The identifiers of a row that a job may have asked for."""
-    if by == "id":
-        return {current.subject.rpartition("/")[2]}
     if by in LISTS:
         listed = row.get(LISTS[by])
         values = [each.get(by) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
