@@ -192,8 +192,8 @@ def test_what_is_known_of_other_rows_is_used_for_the_very_same_alone(tmp_path: P
     def judged(there: dict[str, Any], *rows: dict[str, Any]) -> Verdict:
         unit = [Item(seq, {"value": "user_1", "fields": {"public_metadata": row}}) for seq, row in enumerate(rows)]
         reply = Reply(200, [user("user_1", public_metadata=there)])
-        ((verdict,), _) = talk_through(screening.read([unit]), lambda _: reply)
-        return verdict
+        verdicts: list[Verdict] = talk_through(screening.read([unit]), lambda _: reply)[0]
+        return verdicts[0]
 
     for wanted in (1, True, 1.0, 1):
         assert (judged({"a": 1}, {"a": wanted}).image is None) == (type(wanted) is int)
