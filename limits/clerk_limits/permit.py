@@ -54,8 +54,9 @@ class Permit:
             False where nothing may be written under this permit any more: the process stood still for so long since it
             was granted that other processes may not count it any more. Give it back then, and take another.
         """
-        if any(slot.is_void() for _, slot in self.taken):
-            return False
+        for _, slot in self.taken:
+            if slot.is_void():
+                return False
         for _, slot in self.taken:
             slot.sent_at_s = now_s
         return True

@@ -13,7 +13,6 @@ is elsewhere, the answer names the place, and whoever has a permit may go there.
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import re
 import time
@@ -33,6 +32,7 @@ from clerk_jobs.metadata.numbers import spelling
 from clerk_jobs.record import Record
 from clerk_runner.body import MAX_BODY, STEP, Bodies, SmallSteps, TooLargeError
 from clerk_runner.credentials import Credentials
+from clerk_runner.deadlines import Deadlines
 from clerk_runner.logs import redact
 from clerk_runner.plain import plain
 
@@ -175,6 +175,7 @@ class Client:
     offset_s: float = 0.0
     """How far the server's clock is ahead of ours, in seconds, by the last ``Date`` header."""
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+    _deadlines: Deadlines = field(init=False, repr=False)
     _bodies: Bodies = field(default_factory=Bodies, repr=False)
     _base: URL = field(default_factory=URL, repr=False)
     """Where every path begins."""
@@ -184,6 +185,7 @@ class Client:
     async def __aenter__(self) -> Self:
         """Open the session; connections are kept, and their number is bounded by the calls in flight alone."""
         self._base = URL(f"{self.credentials.api_url}/v1")
+        self._deadlines = Deadlines(self.deadline_s)
         self._session = aiohttp.ClientSession(
             connector=SmallSteps(limit=0, limit_per_host=0),
             # A connection stops at the first step until its body is read.
@@ -205,6 +207,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the session and its connections."""
+        self._deadlines.close()
         if self._session is not None:
             await self._session.close()
 
@@ -223,18 +226,16 @@ class Client:
         decode = call.reads or decode
         asks = _DEPART.set(depart)
         try:
-            async with (
-                asyncio.timeout(self.deadline_s),
-                self._session.request(
+            with self._deadlines.wait():
+                async with self._session.request(
                     call.method,
                     url,
                     params=list(call.query) or None,
                     data=data,
                     allow_redirects=False,
                     proxy=self.credentials.proxy,
-                ) as response,
-            ):
-                return await self._read(response, decode)
+                ) as response:
+                    return await self._read(response, decode)
         except _HeldError:
             return NotSent("the process was paused for longer than its permit", held=True)
         except _Broken as broken:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import TypeAlias
 
 from clerk_jobs.call import Outcome, State
 from clerk_jobs.jobfile import StopAfter
 from clerk_limits.clock import Clock
+from clerk_runner.deadlines import Wait
 from clerk_runner.errors import RunnerError
 from clerk_runner.exchange import Exchange
 from clerk_runner.feed import Feeding
@@ -92,6 +93,8 @@ class Course:
         self.counts = counts
         self.in_flight = 0
         """Workers that hold items."""
+        self.at_work = _AtWork(self)
+        """The context in which a worker holds items."""
         self.held_back = 0
         """Those among them that wait for the permit of their call."""
         self.doubts_in_row: Counter[str] = Counter()
@@ -100,7 +103,7 @@ class Course:
         """Wall time at which the next doubtful items are looked up; None where there are none."""
         self.waiting: dict[str, Forecast] = {}
         """What each worker that waits knows of its permit."""
-        self.waits: set[asyncio.Timeout] = set()
+        self.waits: set[Wait] = set()
         """Waits for permits that a drain calls off."""
         self.idle: set[str] = set()
         """Workers for which there is nothing to do."""
@@ -140,19 +143,8 @@ class Course:
     def _drain(self) -> None:
         self.draining.set()
         for wait in self.waits:
-            wait.reschedule(0.0)
-        self.waits.clear()
+            wait.end()
         self.notify()
-
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Hold items meanwhile."""
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            self.notify()
 
     def move(self, opened: Sequence[OpenItem], before: State, after: State) -> None:
         """Count items in another state."""
@@ -199,6 +191,22 @@ class Course:
             return
         finally:
             del self._waiters[waiter]
+
+
+class _AtWork:
+    """A worker holds items meanwhile."""
+
+    def __init__(self, course: Course) -> None:
+        self._course = course
+
+    def __enter__(self) -> None:
+        self._course.in_flight += 1
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._course.in_flight -= 1
+        self._course.notify()
 
 
 def _again(item: OpenItem, outcome: Outcome) -> OpenItem:

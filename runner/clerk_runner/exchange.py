@@ -162,7 +162,7 @@ class Exchange:
                 permit.give_back()
                 raise
             sent_at = self.clock.now()
-            attempt, permit = await self._followed(call, permit), None
+            attempt, permit = await self._attempt(call, permit), None
             if isinstance(attempt, Answered) and is_definite(call, attempt):
                 if judge and (error := fatal_error(attempt.reply)) is not None:
                     raise error
@@ -190,7 +190,7 @@ class Exchange:
         """
         assert call.safety is Safety.READ
         permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
-        attempt = await self._followed(call, permit, decode)
+        attempt = await self._attempt(call, permit, decode)
         if isinstance(attempt, Answered) and is_definite(call, attempt):
             if (error := fatal_error(attempt.reply)) is not None:
                 raise error
@@ -234,7 +234,7 @@ class Exchange:
         A read whose answer is not whole is lost; an effect has happened all the same. Never raises for the network's
         sake: the end has to be journalled. Look at ``stop`` afterwards.
         """
-        attempt = await self._followed(call, permit, decode, is_sound)
+        attempt = await self._attempt(call, permit, decode, is_sound)
         match attempt:
             case NotSent(reason):
                 return Sent("not_sent", reason=reason)
@@ -267,22 +267,18 @@ class Exchange:
         bound = min(BACKOFF_CAP_S, BACKOFF_BASE_S * 2 ** min(tries, 16)) / self._speed
         await self.clock.sleep(random.uniform(0, bound))  # noqa: S311  spreads load, guards nothing
 
-    async def _followed(
-        self, call: Call, permit: Permit, decode: Decode = orjson.loads, is_sound: Depart = lambda: True
+    async def _attempt(
+        self,
+        call: Call,
+        permit: Permit,
+        decode: Decode = orjson.loads,
+        is_sound: Depart = lambda: True,
+        moves: int = 0,
     ) -> Attempt:
-        """One request, and where the same host says that a GET is elsewhere, one there under a permit of its own."""
-        attempt = await self._attempt(call, permit, decode, is_sound)
-        for _ in range(MOST_MOVES):
-            if not isinstance(attempt, Answered) or attempt.moved is None:
-                break
-            path, query = attempt.moved
-            call = replace(call, path=path, query=query)
-            permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
-            attempt = await self._attempt(call, permit, decode)
-        return attempt
+        """One request under one permit, whose end is told to the gate.
 
-    async def _attempt(self, call: Call, permit: Permit, decode: Decode, is_sound: Depart = lambda: True) -> Attempt:
-        """One request under one permit, whose end is told to the gate."""
+        Where the same host says that a GET is elsewhere, one more goes there, under a permit of its own.
+        """
         sent_at = self.clock.now()
 
         def depart() -> bool:
@@ -296,22 +292,24 @@ class Exchange:
             permit.lose()
             raise
         elapsed_s = self.clock.now() - sent_at
-        status: int | str
+        status = self._ended(call, permit, attempt, elapsed_s)
+        if self._notes is not None:
+            self._notes.attempted(status, elapsed_s)
+        self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
+        self._telemetry.request(call, status, elapsed_s)
+        if isinstance(attempt, Answered) and attempt.moved is not None and moves < MOST_MOVES:
+            path, query = attempt.moved
+            call = replace(call, path=path, query=query)
+            permit = await self.permit(call.method, call.template, subject=call.subject, items=call.items)
+            return await self._attempt(call, permit, decode, moves=moves + 1)
+        return attempt
+
+    def _ended(self, call: Call, permit: Permit, attempt: Attempt, elapsed_s: float) -> int | str:
+        """Tell the gate, and remember, how a request ended; returns its status, or why there is none."""
         match attempt:
-            case NotSent(reason, fatal, held):
-                permit.give_back()
-                status = reason
-                if not held:
-                    self._reach.failed(reason, fatal=fatal)
-            case Lost(reason):
-                self.requests += 1
-                permit.lose()
-                status = reason
-                self._reach.failed(reason)
             case Answered(reply, _, retry_after, date):
                 self.requests += 1
                 permit.settle()
-                status = reply.status
                 self.worst_s = max(self.worst_s, elapsed_s)
                 known_s = elapsed_s if self.latency_s is None else self.latency_s
                 self.latency_s = known_s + (elapsed_s - known_s) * LATENCY_WEIGHT
@@ -323,11 +321,17 @@ class Exchange:
                     self._reach.failed(f"Clerk answers {reply.status} {what}")
                 else:
                     self._reach.answered()
-        if self._notes is not None:
-            self._notes.attempted(status, elapsed_s)
-        self._log.debug("request", operation=call.operation, status=status, elapsed_s=round(elapsed_s, 3))
-        self._telemetry.request(call, status, elapsed_s)
-        return attempt
+                return reply.status
+            case NotSent(reason, fatal, held):
+                permit.give_back()
+                if not held:
+                    self._reach.failed(reason, fatal=fatal)
+                return reason
+            case Lost(reason):
+                self.requests += 1
+                permit.lose()
+                self._reach.failed(reason)
+                return reason
 
     def _look_at_date(self) -> None:
         """Log a clock that is not believed, once for each time that it becomes so."""

@@ -119,6 +119,8 @@ class Feed:
         """How many items ``take`` would give now."""
         if alone and self._alone:
             return 1
+        if size == 1:
+            return int(bool(self._groups))
         return min(size, len(self._groups[self._next_group(size)])) if self._groups else 0
 
     def ahead(self, count: int) -> list[OpenItem]:

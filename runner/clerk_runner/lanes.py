@@ -16,6 +16,7 @@ from clerk_limits.gate import Permit
 from clerk_runner.call_size import RESERVE, CallSizes
 from clerk_runner.carrying import Carrier
 from clerk_runner.course import LONGEST_SLEEP_S, LOOK_S, Course, Means
+from clerk_runner.deadlines import Wait
 from clerk_runner.journal import OpenItem
 
 __all__ = ["DOUBTS_IN_A_ROW", "Lanes"]
@@ -75,7 +76,7 @@ class Lanes:
         if not opened:
             permit.give_back()
             return
-        with self._course.at_work():
+        with self._course.at_work:
             try:
                 prepared = await self._carrier.prepare(lane, opened)
             except BaseException:
@@ -91,7 +92,7 @@ class Lanes:
         opened = self._feed.take(size, alone=True)
         if not opened:
             return
-        with self._course.at_work():
+        with self._course.at_work:
             prepared = await self._carrier.prepare(lane, opened)
             if prepared is None:
                 return
@@ -102,6 +103,9 @@ class Lanes:
     async def _permit_for(self, call: Call, opened: list[OpenItem], worker: str) -> Permit | None:
         """A permit for the call of items that are held meanwhile; they are given back where a drain comes first."""
         course, permit = self._course, None
+        if course.draining.is_set():
+            self._feed.give_back(opened)
+            return None
 
         def forecast() -> float | None:
             wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
@@ -110,10 +114,10 @@ class Lanes:
         course.held_back += 1
         course.waiting[worker] = forecast
         # No task beside this one: of those that wait there are as many as calls in flight, and each has its own.
-        wait = asyncio.timeout(None if not course.draining.is_set() else 0.0)
+        wait = Wait()
         course.waits.add(wait)
         try:
-            async with wait:
+            with wait:
                 permit = await self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items)
         except TimeoutError:
             pass

@@ -61,7 +61,11 @@ class ReadAhead:
 
     def _has(self, opened: Sequence[OpenItem]) -> bool:
         # An item that was pending before is another one now: it may have to know more.
-        return all(one.seq in self._read and self._read[one.seq][0] is one for one in opened)
+        for one in opened:
+            known = self._read.get(one.seq)
+            if known is None or known[0] is not one:
+                return False
+        return True
 
     async def _fetch(self, opened: Sequence[OpenItem]) -> None:
         ahead = self._feed.ahead(ROWS_AHEAD)

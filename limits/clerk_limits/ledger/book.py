@@ -26,6 +26,8 @@ NAMES_S = 30 * 86_400.0
 """So long the names of processes are kept of which nothing counts any more."""
 _SWEEP_S = 1.0
 """What counts no more is taken out of a file of windows once in so many seconds, before `speed`."""
+_SWEEP_LEAST_S = 0.1
+"""However high the speed."""
 _ROUND_S = 0.005
 """Settled permits that are free again within so many seconds share a row, and the later moment."""
 _ROUND_LEAST_S = 0.001
@@ -213,7 +215,7 @@ class Book:
                     values,
                 )
             gone = "until_wall <= :wall AND (boot <> :boot OR until_steady <= :steady)"
-        elif now.steady_s < self._swept_at_s + _SWEEP_S / self._speed:
+        elif now.steady_s < self._swept_at_s + max(_SWEEP_S / self._speed, _SWEEP_LEAST_S):
             # Windows are asked often, and whoever counts leaves out by itself what is free again.
             return
         else:

@@ -14,14 +14,16 @@ from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
 from clerk_limits.window import Slot, Unwatched, Watcher
 
-__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
+__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "TRADE_LEAST_S", "Desk", "LeasedWindow", "Stock"]
 
 BLOCK = 10
-"""Permits of a short window that are leased at once, at most, beside what is waited for by who is alone."""
+"""Permits of a short window that are leased at once, at most; who is alone gets what is waited for beside them."""
 LEASE_S = 2.0
 """A permit that was leased and not used within so many seconds goes back, before `speed`."""
 DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
+TRADE_LEAST_S = 0.02
+"""Nobody need trade more often, however high the speed: a transaction for each call costs more than the call."""
 _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
 _SOON_S = 0.02
@@ -129,6 +131,7 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
+        self._least_alone = math.floor(spec.allowed / spec.period_s * TRADE_LEAST_S)
         self._after_response_s = spec.after_response_s
         self._after_loss_s = spec.after_loss_s
         self._joins = 0
@@ -252,8 +255,8 @@ class LeasedWindow:
         spec = self._spec
         most = max(amount, self._block)
         hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
-        # Whoever is alone need not come again for each ten; what nobody waits for are no more than ten all the same.
-        alone = most + self._watcher.waiting() if spec.is_busy else most
+        # Whoever is alone need not come again for each ten; what nobody waits for are few all the same.
+        alone = most + max(self._watcher.waiting(), self._least_alone) if spec.is_busy else most
         subject, joins = spec.subject or "", self._joins
         return Ask(spec.name, subject, amount, most, spare, spec.allowed, hold_s, spec.period_s, 0, joins, alone)
 

@@ -126,20 +126,40 @@ def test_what_is_not_used_goes_back_after_the_life_of_a_lease(tmp_path: Path) ->
 def test_those_who_wait_together_are_served_by_few_trades_where_nobody_else_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trades: list[Ask] = []
-    real = Book.trade
-
-    def counted(book: Book, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
-        trades.extend(one for one in asks if one.scope == "instance")
-        return real(book, now, returns, asks)
-
-    monkeypatch.setattr(Book, "trade", counted)
+    trades = trades_of(monkeypatch)
 
     async def scenario(gates: list[Gate]) -> None:
         await asyncio.gather(*(spend(gates[0]) for _ in range(25)))
 
     play(tmp_path, scenario, gates=1)
     assert len(trades) <= 5
+
+
+def test_however_high_the_speed_trades_are_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trades = trades_of(monkeypatch)
+
+    async def main() -> None:
+        office = Office(tmp_path, speed=60.0)
+        async with office.lender() as lender:
+            gate = office.gate(lender, GateOptions(share=1.0, quota_share=1.0, speed=60.0))
+            for _ in range(66):
+                await spend(gate, hold_s=0.0005)
+
+    run_virtual(main())
+    assert len(trades) <= 8
+
+
+def trades_of(monkeypatch: pytest.MonkeyPatch) -> list[Ask]:
+    """What is asked of the instance's window from now on."""
+    asked: list[Ask] = []
+    real = Book.trade
+
+    def counted(book: Book, now: Moment, returns: Sequence[Return], asks: Sequence[Ask]) -> Trade:
+        asked.extend(one for one in asks if one.scope == "instance")
+        return real(book, now, returns, asks)
+
+    monkeypatch.setattr(Book, "trade", counted)
+    return asked
 
 
 def used(folder: Path, scope: str = "instance") -> int:
