@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -36,10 +36,12 @@ __all__ = [
 
 Fields = Mapping[str, Mapping[str, Any]]
 
+Effect: TypeAlias = tuple[bytes, bytes]
+"""The digest of what a write touches, as it is, and what it changes there, both as an `Image` has them."""
 MOST_KNOWN: Final = 1_000
 """Different effects that are kept: a backfill finds few old values and writes few new ones, and many times each."""
 LONGEST_KNOWN: Final = 2_000
-"""Bytes of what is there and what is written, for an effect that is kept."""
+"""Bytes of what is touched and what is written, for an effect that is kept."""
 NO_CHANGES: Final = b"[]"
 
 
@@ -68,22 +70,6 @@ class Verdict(Record, frozen=True):
 
     outcomes: tuple[Outcome, ...]
     image: Image | None = None
-    large: bool = False
-
-
-class Effect(Record, frozen=True):
-    """What a write would do to metadata.
-
-    Attributes:
-        too_large: why Clerk would not take it; empty where it would.
-        digest: as that of an `Image`.
-        changes: as those of an `Image`.
-        large: as for a `Verdict`.
-    """
-
-    too_large: str
-    digest: bytes = b""
-    changes: bytes = b""
     large: bool = False
 
 
@@ -136,38 +122,35 @@ class MetadataScreening:
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
+        fields, large = current.fields, False
+        # A write leaves no more than what is there and what is written, which is seldom too much.
+        if len(spelling((fields, wanted))) > FIELD_BYTES:
+            sizes = {name: size_of(field) for name, field in after_write(self._mode, fields, wanted).items()}
+            for name in wanted:
+                if sizes[name] > FIELD_BYTES:
+                    said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
+                    return _all(unit, State.FAILED, "metadata_too_large", said)
+            large = sum(sizes.values()) > FIELD_BYTES
         # Folded rows may say what no JSON does, see `clerk_jobs.metadata.trees.Anew`.
         find = self._known_effect if len(unit) == 1 else self._effect
-        effect = find(current.fields, wanted)
-        if effect.too_large:
-            return _all(unit, State.FAILED, "metadata_too_large", effect.too_large)
-        if self._skip and effect.changes == NO_CHANGES:
+        digest, changes = find(touched(self._mode, fields, wanted), wanted)
+        if self._skip and changes == NO_CHANGES:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        image = Image(current.subject, effect.digest, effect.changes)
-        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, effect.large)
+        image = Image(current.subject, digest, changes)
+        return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
 
-    def _known_effect(self, fields: Fields, wanted: Fields) -> Effect:
-        """The effect of one row: that of an earlier one which said the same of the same."""
-        said = spelling((fields, wanted))
+    def _known_effect(self, part: Fields, wanted: Fields) -> Effect:
+        """The effect of one row: that of an earlier one which wrote the same to the same."""
+        said = spelling((part, wanted))
         effect = self._known.get(said)
         if effect is None:
-            effect = self._effect(fields, wanted)
+            effect = self._effect(part, wanted)
             if len(self._known) < MOST_KNOWN and len(said) <= LONGEST_KNOWN:
                 self._known[said] = effect
         return effect
 
-    def _effect(self, fields: Fields, wanted: Fields) -> Effect:
-        after = after_write(self._mode, fields, wanted)
-        large = False
-        # Together they are seldom larger than one may be.
-        if size_of(after) > FIELD_BYTES:
-            sizes = {name: size_of(field) for name, field in after.items()}
-            for name in wanted:
-                if sizes[name] > FIELD_BYTES:
-                    return Effect(f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}")
-            large = sum(sizes.values()) > FIELD_BYTES
-        changes = encode_changes(fields, {name: after[name] for name in wanted})
-        return Effect("", digest_of(touched(self._mode, fields, wanted)), changes, large)
+    def _effect(self, part: Fields, wanted: Fields) -> Effect:
+        return digest_of(part), encode_changes(part, after_write(self._mode, part, wanted))
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
