@@ -56,8 +56,10 @@ def fatal_error(reply: Reply) -> RunnerError | None:
     Source: Clerk's error codes; 401 the key, 402 the plan, 403 scope, quota or feature, 400 api_version_invalid. A
     redirect means that another host than Clerk's answers: it is not followed, as the key is for one host.
     """
-    if reply.ok:
-        return None
+    return None if reply.ok else _fatal_refusal(reply)
+
+
+def _fatal_refusal(reply: Reply) -> RunnerError | None:
     said: dict[str, Any] = {"code": reply.code}
     trace = f" (trace {reply.trace_id})" if reply.trace_id else ""
     if reply.status == 401:
