@@ -212,8 +212,7 @@ class MapTemplate(Template):
 
     def render(self, values: Mapping[str, Json]) -> dict[str, Json]:
         """Give a new map for one row."""
-        rendered = ((key, template.render(values)) for key, template in self._entries)
-        return {key: value for key, value in rendered if value is not DROPPED}
+        return {key: value for key, template in self._entries if (value := template.render(values)) is not DROPPED}
 
 
 class ListTemplate(Template):
@@ -229,8 +228,7 @@ class ListTemplate(Template):
 
     def render(self, values: Mapping[str, Json]) -> list[Json]:
         """Give a new list for one row."""
-        rendered = (template.render(values) for template in self._items)
-        return [value for value in rendered if value is not DROPPED]
+        return [value for template in self._items if (value := template.render(values)) is not DROPPED]
 
 
 def compile_text(text: str) -> Template:

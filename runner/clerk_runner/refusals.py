@@ -30,10 +30,10 @@ OF_ONE_ITEM = frozenset(
 def is_definite(call: Call, attempt: Answered) -> bool:
     """Whether no other try could better this answer."""
     reply = attempt.reply
-    if reply.status == 429 or reply.status in AGAIN or reply.status >= 500 or reply.code == "resource_locked":
-        return False
-    # A page that was not read to its end is no page; an effect has happened all the same.
-    return attempt.parsed or not reply.ok or call.safety is not Safety.READ
+    if reply.ok:
+        # A page that was not read to its end is no page; an effect has happened all the same.
+        return attempt.parsed or call.safety is not Safety.READ
+    return reply.status not in AGAIN and reply.status != 429 and reply.status < 500 and reply.code != "resource_locked"
 
 
 def ledger_stop(error: LedgerError) -> RunnerError:
@@ -56,6 +56,10 @@ def fatal_error(reply: Reply) -> RunnerError | None:
     Source: Clerk's error codes; 401 the key, 402 the plan, 403 scope, quota or feature, 400 api_version_invalid. A
     redirect means that another host than Clerk's answers: it is not followed, as the key is for one host.
     """
+    return None if reply.ok else _fatal_refusal(reply)
+
+
+def _fatal_refusal(reply: Reply) -> RunnerError | None:
     said: dict[str, Any] = {"code": reply.code}
     trace = f" (trace {reply.trace_id})" if reply.trace_id else ""
     if reply.status == 401:

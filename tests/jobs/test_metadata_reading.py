@@ -12,7 +12,7 @@ from clerk_jobs.call import Call, Item, Outcome, Problem, ReadRefused, Reply, St
 from clerk_jobs.errors import JobFileError, RowProblem
 from clerk_jobs.jobfile import MetadataJob, load_job
 from clerk_jobs.metadata.drafts import MetadataDrafting
-from clerk_jobs.metadata.screen import touched
+from clerk_jobs.metadata.screen import Verdict, decode_changes, touched
 from clerk_jobs.metadata.targets import TARGETS, read_current, write_call
 from clerk_jobs.metadata.trees import digest_of
 from clerk_jobs.metadata.work import MetadataWork
@@ -184,3 +184,33 @@ def test_job_files_say_what_is_wrong(tmp_path: Path, changed: tuple[str, str], t
     with pytest.raises(JobFileError) as caught:
         job(tmp_path, text)
     assert told in str(caught.value)
+
+
+def test_what_is_known_of_other_rows_is_used_for_the_very_same_alone(tmp_path: Path) -> None:
+    screening = MetadataWork(job(tmp_path), 1).screening
+
+    def judged(there: dict[str, Any], *rows: dict[str, Any]) -> Verdict:
+        unit = [Item(seq, {"value": "user_1", "fields": {"public_metadata": row}}) for seq, row in enumerate(rows)]
+        reply = Reply(200, [user("user_1", public_metadata=there)])
+        verdicts: list[Verdict] = talk_through(screening.read([unit]), lambda _: reply)[0]
+        return verdicts[0]
+
+    for wanted in (1, True, 1.0, 1):
+        assert (judged({"a": 1}, {"a": wanted}).image is None) == (type(wanted) is int)
+    alone, folded = {"a": {"b": 1}}, ({"a": None}, {"a": {"b": 1}})
+    for _ in range(2):
+        places = [judged({"a": {"old": 1}}, *rows).image for rows in ((alone,), folded)]
+        assert [len(decode_changes(image.changes)) for image in places if image is not None] == [1, 2]
+
+
+def test_rows_of_the_same_cells_write_the_same_and_others_do_not(tmp_path: Path) -> None:
+    drafting = MetadataDrafting(job(tmp_path, JOB.replace('"{plan}"', '"{plan:json}"')))
+    plans: list[Any] = ["1", 1, True, 1.0, "1", [1], {"b": 1}, "[1]", -0.0, 0.0]
+    written = [drafting.payload({"id": "user_1", "plan": plan})[1]["fields"] for plan in plans]
+    assert [repr(one["public_metadata"]["plan"]) for one in written] == [
+        "1", "1", "True", "1.0", "1", "[1]", "{'b': 1}", "[1]", "-0.0", "0.0"
+    ]  # fmt: skip
+    assert written[0] is written[4]
+    nested = MetadataDrafting(job(tmp_path, JOB.replace("{plan}", "{data.plan}")))
+    rows = [nested.payload({"id": "user_1", "data": f'{{"plan": "{plan}"}}'})[1]["fields"] for plan in "ab"]
+    assert [one["public_metadata"]["plan"] for one in rows] == ["a", "b"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from clerk_jobs.call import Item, Outcome, Reply, State, Talk
 from clerk_jobs.metadata.drafts import wanted_of
-from clerk_jobs.metadata.numbers import marking, unmarked
+from clerk_jobs.metadata.numbers import marking, spelling, unmarked
 from clerk_jobs.metadata.targets import Current, Found, Matching, Mode, Target, match_key, read_current
 from clerk_jobs.metadata.trees import (
     ABSENT,
@@ -35,6 +35,14 @@ __all__ = [
 ]
 
 Fields = Mapping[str, Mapping[str, Any]]
+
+Effect: TypeAlias = tuple[bytes, bytes]
+"""The digest of what a write touches, as it is, and what it changes there, both as an `Image` has them."""
+MOST_KNOWN: Final = 1_000
+"""Different effects that are kept: a backfill finds few old values and writes few new ones, and many times each."""
+LONGEST_KNOWN: Final = 2_000
+"""Bytes of what is touched and what is written, for an effect that is kept."""
+NO_CHANGES: Final = b"[]"
 
 
 class Image(Record, frozen=True):
@@ -74,6 +82,7 @@ class MetadataScreening:
         self._mode: Mode = mode
         self._by: Matching = by
         self._skip = skip_unchanged
+        self._known: dict[bytes, Effect] = {}
 
     def read(self, units: Sequence[Sequence[Item]]) -> Talk[list[Verdict]]:
         """Judge up to 100 subjects of one organization (or none), each with its rows in order."""
@@ -113,22 +122,35 @@ class MetadataScreening:
         return self._compared(unit, found[0], wanted)
 
     def _compared(self, unit: Sequence[Item], current: Current, wanted: Fields) -> Verdict:
-        fields = current.fields
-        after = after_write(self._mode, fields, wanted)
-        large = False
-        # Together they are seldom larger than one may be.
-        if size_of(after) > FIELD_BYTES:
-            sizes = {name: size_of(field) for name, field in after.items()}
+        fields, large = current.fields, False
+        # A write leaves no more than what is there and what is written, which is seldom too much.
+        if len(spelling((fields, wanted))) > FIELD_BYTES:
+            sizes = {name: size_of(field) for name, field in after_write(self._mode, fields, wanted).items()}
             for name in wanted:
                 if sizes[name] > FIELD_BYTES:
                     said = f"{name} would take {sizes[name]:,} bytes; Clerk takes {FIELD_BYTES:,}"
                     return _all(unit, State.FAILED, "metadata_too_large", said)
             large = sum(sizes.values()) > FIELD_BYTES
-        changes = _changes(fields, {name: after[name] for name in wanted})
-        if self._skip and not changes:
+        # Folded rows may say what no JSON does, see `clerk_jobs.metadata.trees.Anew`.
+        find = self._known_effect if len(unit) == 1 else self._effect
+        digest, changes = find(touched(self._mode, fields, wanted), wanted)
+        if self._skip and changes == NO_CHANGES:
             return _all(unit, State.SKIPPED, "unchanged", "", current.subject)
-        image = Image(current.subject, digest_of(touched(self._mode, fields, wanted)), marking(changes))
+        image = Image(current.subject, digest, changes)
         return Verdict(_ending(unit, State.PENDING, "", "", current.subject), image, large)
+
+    def _known_effect(self, part: Fields, wanted: Fields) -> Effect:
+        """The effect of one row: that of an earlier one which wrote the same to the same."""
+        said = spelling((part, wanted))
+        effect = self._known.get(said)
+        if effect is None:
+            effect = self._effect(part, wanted)
+            if len(self._known) < MOST_KNOWN and len(said) <= LONGEST_KNOWN:
+                self._known[said] = effect
+        return effect
+
+    def _effect(self, part: Fields, wanted: Fields) -> Effect:
+        return digest_of(part), encode_changes(part, after_write(self._mode, part, wanted))
 
 
 def after_write(mode: Mode, fields: Fields, wanted: Fields) -> dict[str, Mapping[str, Any]]:
@@ -163,15 +185,12 @@ def _given(value: Any) -> list[Any]:
 
 def encode_changes(before: Fields, after: Fields) -> bytes:
     """Every place at which kinds of metadata change, as JSON: kind, path, value before, value after."""
-    return marking(_changes(before, after))
-
-
-def _changes(before: Fields, after: Fields) -> list[tuple[str, tuple[str, ...], list[Any], list[Any]]]:
-    return [
+    changes = [
         (name, change.path, _given(change.before), _given(change.after))
         for name in after
         for change in changes_between(before[name], after[name])
     ]
+    return marking(changes)
 
 
 def decode_changes(encoded: bytes | list[Any]) -> list[tuple[str, Change]]:

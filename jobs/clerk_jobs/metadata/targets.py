@@ -121,8 +121,8 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
     path = target.template
     organization, _, member = subject.rpartition("/")
     if organization:
-        path = path.replace("{organization_id}", quote(organization, safe=""))
-    path = path.replace(f"{{{target.filter}}}", quote(member, safe=""))
+        path = path.replace("{organization_id}", _in_path(organization))
+    path = path.replace(f"{{{target.filter}}}", _in_path(member))
     return Call(
         operation,
         "PUT" if replaces else "PATCH",
@@ -134,6 +134,11 @@ def write_call(target: Target, mode: Mode, subject: str, body: Mapping[str, Any]
         items=items,
         reads=reader_of(target.fields),
     )
+
+
+def _in_path(text: str) -> str:
+    """An id as one part of a path; Clerk's own are letters, digits and underscores, which stand for themselves."""
+    return text if text.isascii() and text.isidentifier() else quote(text, safe="")
 
 
 def read_current(target: Target, group: str, by: Matching, values: Sequence[str]) -> Talk[Found]:
@@ -158,7 +163,7 @@ def _read_batch(
     target: Target, group: str, by: Matching, batch: tuple[tuple[str, str], ...], plain: Mapping[str, str], found: Found
 ) -> Talk[None]:
     """Read a batch; a refused one is asked again in halves, so that one bad value does not refuse the others."""
-    path = target.list_template.replace("{organization_id}", quote(group, safe=""))
+    path = target.list_template.replace("{organization_id}", _in_path(group))
     query = (*batch, ("limit", str(PAGE)))
     # By an id nothing else is looked at: addresses are a good part of what would be read.
     named = "public_user_data" if group else "id"
@@ -178,7 +183,7 @@ def _read_batch(
         return
     for row in reply.rows(f"{target.noun}s"):
         current = _current(target, group, row, reply)
-        for key in _keys_of(by, row, current):
+        for key in (current.subject.rpartition("/")[2],) if by == "id" else _keys_of(by, row):
             known = found.get(key)
             if isinstance(known, list):
                 known.append(current)
@@ -206,10 +211,8 @@ def _member_of(row: Mapping[str, Any]) -> Any:
     return person.get("user_id") if isinstance(person, dict) else None
 
 
-def _keys_of(by: Matching, row: Mapping[str, Any], current: Current) -> set[str]:
+def _keys_of(by: Matching, row: Mapping[str, Any]) -> set[str]:
     """The identifiers of a row that a job may have asked for."""
-    if by == "id":
-        return {current.subject.rpartition("/")[2]}
     if by in LISTS:
         listed = row.get(LISTS[by])
         values = [each.get(by) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []

@@ -172,7 +172,12 @@ class RowSource:
             InputError: the file was changed, or there is no row at this offset.
         """
         try:
-            record = self._record_at(offset, line, number)
+            if self._cursor is None:
+                self._opened = self._file.open()
+                self._cursor = self._new_cursor(self._opened)
+            if self._cursor.offset != offset:
+                self._cursor.move(offset, line - 1)
+            record = self._cursor.read(number)
         except InputError:
             # The cursor stands somewhere within the row that could not be read.
             self.close()
@@ -181,14 +186,6 @@ class RowSource:
             message = f"there is no row {number} at byte {offset}"
             raise InputError(self.name, message, line=line, hint="the file is not the one that was read before")
         return record
-
-    def _record_at(self, offset: int, line: int, number: int) -> Record | None:
-        if self._cursor is None:
-            self._opened = self._file.open()
-            self._cursor = self._new_cursor(self._opened)
-        if self._cursor.offset != offset:
-            self._cursor.move(offset, line - 1)
-        return self._cursor.read(number)
 
     def cells_of(self, fault: RowFault) -> tuple[dict[str, str], list[str]]:
         """The cells of a row that could not be read, by column, and those beyond the last column."""
