@@ -45,7 +45,8 @@ class Lanes:
     async def work(self, lane: Lane, worker: str) -> None:
         """Be a worker of a lane, until it will never have anything to do again."""
         carry = self._permit_first if lane.safety is Safety.ONCE and lane.at_once == 1 else self._items_first
-        while await self._has_work(lane, worker, alone=self._takes_alone(lane)):
+        alone = self._takes_alone(lane)
+        while await self._has_work(lane, worker, alone=alone):
             size, wait_s = self._next_call(lane)
             if size:
                 await carry(lane, size, worker)

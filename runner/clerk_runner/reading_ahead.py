@@ -72,7 +72,8 @@ class ReadAhead:
         if len(self._read) > MOST_HELD:
             coming = {one.seq for one in ahead}
             self._read = {seq: known for seq, known in self._read.items() if seq in coming}
-        wanted = {one.seq: one for one in (*ahead, *opened) if one.seq not in self._read or one in opened}
+        wanted = {one.seq: one for one in ahead if one.seq not in self._read}
+        wanted.update((one.seq, one) for one in opened)
         try:
             items = await asyncio.to_thread(self._payloads.items, tuple(wanted.values()))
         except RunnerError:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.errors import LedgerDamagedError, LedgerError
-from clerk_limits.ledger.leased import TRADE_LEAST_S, Stock
+from clerk_limits.ledger.leased import Stock
 from clerk_limits.ledger.terms import Ask, Moment, Return, Trade
 
 __all__ = ["LedgerDesk"]
@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 FLUSH_S = 0.2
 """Settled permits are in the ledger after so many seconds at the latest, before `speed`."""
+FLUSH_LEAST_S = 0.05
+"""However high the speed: whoever asks for more tells it by then, and a transaction costs as much as two calls."""
 SLOW_S, SLOW_WEIGHT = 0.02, 0.1
 """Where transactions hold the loop up for so many seconds each, on a mean that forgets, the thread does them."""
 SLOW_FOR_S = 30.0
@@ -58,7 +60,7 @@ class LedgerDesk:
         self._book = book
         self._clock = clock
         self.steady = steady
-        self._flush_s = max(FLUSH_S / speed, TRADE_LEAST_S)
+        self._flush_s = max(FLUSH_S / speed, FLUSH_LEAST_S)
         self._heard = heard
         self._failed = failed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"ledger-{book.storage.path.stem}")

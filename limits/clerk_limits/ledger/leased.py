@@ -14,7 +14,7 @@ from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
 from clerk_limits.window import Slot, Unwatched, Watcher
 
-__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "TRADE_LEAST_S", "Desk", "LeasedWindow", "Stock"]
+__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
 
 BLOCK = 10
 """Permits of a short window that are leased at once, at most; who is alone gets what is waited for beside them."""
@@ -22,8 +22,8 @@ LEASE_S = 2.0
 """A permit that was leased and not used within so many seconds goes back, before `speed`."""
 DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
-TRADE_LEAST_S = 0.02
-"""Nobody need trade more often, however high the speed: a transaction for each call costs more than the call."""
+_TRADE_LEAST_S = 0.02
+"""Who is alone has no need to ask more often, however high the speed: a transaction costs as much as two calls."""
 _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
 _SOON_S = 0.02
@@ -131,7 +131,7 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
-        self._least_alone = math.floor(spec.allowed / spec.period_s * TRADE_LEAST_S)
+        self._least_alone = math.floor(spec.allowed / spec.period_s * _TRADE_LEAST_S)
         self._after_response_s = spec.after_response_s
         self._after_loss_s = spec.after_loss_s
         self._joins = 0
