@@ -32,7 +32,8 @@ UNBOUND = (
     "WHERE item.seq > ? AND item.seq <= ? AND item.attempt IS NULL AND item.offset >= 0 "
     "AND (item.state = ? OR (item.state = ? AND verdict.code = ?)) ORDER BY item.seq LIMIT ?"
 )
-OPEN = "SELECT EXISTS (SELECT 1 FROM item WHERE state IN (0, 1, 2) AND seq BETWEEN ? AND ?)"
+OPEN = "SELECT EXISTS (SELECT 1 FROM item WHERE state < 3 AND state IN (0, 1, 2) AND seq BETWEEN ? AND ?)"
+"""Both say the same: the first is what the index of open items says, the second what it is searched by."""
 MISSED = (
     "SELECT EXISTS (SELECT 1 FROM item JOIN verdict ON verdict.id = item.verdict WHERE item.seq BETWEEN ? AND ? "
     "AND item.state = ? AND verdict.code = ?)"

@@ -14,9 +14,8 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 __all__ = ["GROUP", "SqliteWriter", "create_private"]
 
@@ -33,24 +32,21 @@ GATHER_S = 0.01
 Work = Callable[[sqlite3.Connection], Any]
 Together = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Work on several pieces at once; it has a result for each."""
+NO_PIECE = object()
 
 
-@dataclass(slots=True)
-class _Order:
-    """A piece of work: one of its own, or one that is done together with others of its kind."""
+class _Order(NamedTuple):
+    """A piece of work.
 
-    work: Work | None
-    loop: asyncio.AbstractEventLoop
+    Attributes:
+        work: `Together` where it has a piece, `Work` otherwise.
+        grouped: whether it may share a transaction.
+    """
+
     future: asyncio.Future[Any]
+    work: Callable[..., Any]
+    piece: Any = NO_PIECE
     grouped: bool = True
-    together: Together | None = None
-    piece: Any = None
-
-
-@dataclass(slots=True)
-class _Result:
-    value: Any = None
-    error: BaseException | None = None
 
 
 def create_private(path: Path) -> None:
@@ -122,7 +118,9 @@ class SqliteWriter:
         Raises:
             sqlite3.Error: nothing of it was written, or it was closed; a full disk is ``sqlite3.OperationalError``.
         """
-        return self._place(work, grouped=True)
+        future = self._place(work)
+        self._hand_over()
+        return future
 
     def together(self, work: Callable[[sqlite3.Connection, Sequence[T]], Sequence[R]], piece: T) -> asyncio.Future[R]:
         """The same as ``run``, for what is ordered often: it waits for a moment for others to commit with.
@@ -131,11 +129,18 @@ class SqliteWriter:
         the loop are woken once for all of them, and SQLite runs a statement for many rows: with seventy calls in flight
         that is most of what a call costs beside its request.
         """
-        return self._place(None, grouped=True, at_once=False, together=work, piece=piece)
+        future = self._place(work, piece)
+        if len(self._gathered) >= GROUP:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = future.get_loop().call_later(GATHER_S, self._hand_over)
+        return future
 
     def outside(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """The same as ``run``, but outside of any transaction, for what SQLite allows only there."""
-        return self._place(work, grouped=False)
+        future = self._place(work, grouped=False)
+        self._hand_over()
+        return future
 
     def give_back(self) -> asyncio.Future[None]:
         """Move the file's last pages into those that hold nothing any more, and cut it off behind them.
@@ -151,31 +156,18 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Finish what was ordered, then close; safe to call twice."""
-        self._closed = True
         self._hand_over()
+        self._closed = True
         if self._thread.is_alive():
             self._orders.put(None)
             self._thread.join()
         self._connection.close()
 
-    def _place(
-        self,
-        work: Work | None,
-        *,
-        grouped: bool,
-        at_once: bool = True,
-        together: Together | None = None,
-        piece: Any = None,
-    ) -> asyncio.Future[Any]:
-        if not self._thread.is_alive() or self._closed:
+    def _place(self, work: Callable[..., Any], piece: Any = NO_PIECE, *, grouped: bool = True) -> asyncio.Future[Any]:
+        if self._closed:
             raise sqlite3.ProgrammingError("the journal is closed")
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._gathered.append(_Order(work, loop, future, grouped, together, piece))
-        if at_once or len(self._gathered) >= GROUP:
-            self._hand_over()
-        elif self._timer is None:
-            self._timer = loop.call_later(GATHER_S, self._hand_over)
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._gathered.append(_Order(future, work, piece, grouped))
         return future
 
     def _hand_over(self) -> None:
@@ -188,26 +180,29 @@ class SqliteWriter:
             self._orders.put(gathered)
 
     def _serve(self) -> None:
-        while (group := self._next_group()) is not None:
-            try:
-                results = self._commit(group) if group[0].grouped else _results(self._connection, group)
-            except BaseException as error:  # noqa: BLE001  every waiter learns of it; the thread must not die alone
-                if len(group) == 1:
-                    _answer(group, [_Result(error=error)])
+        try:
+            while (group := self._next_group()) is not None:
+                try:
+                    results = self._commit(group) if group[0].grouped else _results(self._connection, group)
+                except BaseException as error:  # noqa: BLE001  every waiter learns of it; the thread must not die alone
+                    if len(group) == 1:
+                        _fail(group[0], error)
+                    else:
+                        self._one_by_one(group)
                 else:
-                    self._one_by_one(group)
-            else:
-                _answer(group, [_Result(value) for value in results])
+                    _answer(group, results)
+        finally:
+            self._closed = True
 
     def _one_by_one(self, group: list[_Order]) -> None:
         """Do again, each in a transaction of its own, what was rolled back together: one failure is not all."""
         for order in group:
             try:
-                (result,) = self._commit([order])
+                results = self._commit([order])
             except BaseException as error:  # noqa: BLE001  as above
-                _answer([order], [_Result(error=error)])
+                _fail(order, error)
             else:
-                _answer([order], [_Result(result)])
+                _answer([order], results)
 
     def _next_group(self) -> list[_Order] | None:
         """Wait for work, then take what else is there; None once closed."""
@@ -245,31 +240,45 @@ class SqliteWriter:
 
 def _results(connection: sqlite3.Connection, group: Sequence[_Order]) -> list[Any]:
     """Do the work of a group; what is done together comes last, as nothing in a group waits for the rest of it."""
-    results: list[Any] = [order.work and order.work(connection) for order in group]
-    places: dict[Together, list[int]] = {}
-    for place, order in enumerate(group):
-        if order.together is not None:
-            places.setdefault(order.together, []).append(place)
-    for work, own in places.items():
-        for place, result in zip(own, work(connection, [group[place].piece for place in own]), strict=True):
+    results: list[Any] = [None] * len(group)
+    gathered: dict[Together, tuple[list[int], list[Any]]] = {}
+    for place, (_, work, piece, _) in enumerate(group):
+        if piece is NO_PIECE:
+            results[place] = work(connection)
+            continue
+        places, pieces = gathered.setdefault(work, ([], []))
+        places.append(place)
+        pieces.append(piece)
+    for together, (places, pieces) in gathered.items():
+        for place, result in zip(places, together(connection, pieces), strict=True):
             results[place] = result
     return results
 
 
-def _answer(orders: Sequence[_Order], results: Sequence[_Result]) -> None:
+def _answer(orders: Sequence[_Order], results: Sequence[Any]) -> None:
     """Tell those who wait; the whole group at once, because waking the loop costs more than the work itself."""
 
     def deliver() -> None:
         for order, result in zip(orders, results, strict=True):
-            if order.future.done():
-                continue
-            if result.error is None:
-                order.future.set_result(result.value)
-            else:
-                order.future.set_exception(result.error)
+            if not order.future.done():
+                order.future.set_result(result)
 
+    _in_loop(orders[0], deliver)
+
+
+def _fail(order: _Order, error: BaseException) -> None:
+    """Tell who waits for it what went wrong."""
+
+    def deliver() -> None:
+        if not order.future.done():
+            order.future.set_exception(error)
+
+    _in_loop(order, deliver)
+
+
+def _in_loop(order: _Order, deliver: Callable[[], None]) -> None:
     try:
-        orders[0].loop.call_soon_threadsafe(deliver)
+        order.future.get_loop().call_soon_threadsafe(deliver)
     except RuntimeError:
         # The loop is closed: nobody waits any more, and the work itself is committed.
         return

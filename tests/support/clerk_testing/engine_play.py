@@ -25,7 +25,7 @@ from clerk_runner.engine import Engine, EngineOptions
 from clerk_runner.exchange import Exchange
 from clerk_runner.journal import Journal, OpenItem, SourceRow
 from clerk_runner.logs import silent_log
-from clerk_runner.writer import SqliteWriter, _answer, _Order, _Result
+from clerk_runner.writer import SqliteWriter, _answer, _fail, _Order
 from clerk_testing.model import ModelClerk
 
 __all__ = ["START_S", "Ending", "InlineWriter", "Play", "ScriptedClient", "address"]
@@ -66,15 +66,14 @@ class InlineWriter(SqliteWriter):
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """See ``SqliteWriter.run``."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        order = _Order(work, loop, future)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        order = _Order(future, work)
         try:
-            (result,) = self._commit([order])
+            results = self._commit([order])
         except sqlite3.Error as error:
-            _answer([order], [_Result(error=error)])
+            _fail(order, error)
         else:
-            _answer([order], [_Result(result)])
+            _answer([order], results)
         return future
 
     def together(self, work: Callable[[sqlite3.Connection, Sequence[T]], Sequence[R]], piece: T) -> asyncio.Future[R]:
