@@ -45,6 +45,9 @@ def test_big_numbers_keep_their_digits(tmp_path: Path) -> None:
         ("[1]", "not_an_object", "line 2 is JSON but not an object"),
         ("5", "not_an_object", "line 2 is JSON but not an object"),
         ('{"a": "' + "x" * MAX_ROW + '"}', "row_too_large", "line 2 is larger than 1,048,576 bytes"),
+        # Wherever it is cut, there is half a letter.
+        ('{"a": "' + "é" * MAX_ROW + '"}', "row_too_large", "line 2 is larger than 1,048,576 bytes"),
+        ('{"a":  "' + "é" * MAX_ROW + '"}', "row_too_large", "line 2 is larger than 1,048,576 bytes"),
     ],
 )
 def test_a_line_that_is_no_object_is_a_fault_of_its_row(tmp_path: Path, line: str, code: str, message: str) -> None:

@@ -20,9 +20,9 @@ __all__ = ["MAX_ROW", "ByteLines", "Lines", "RowTooLargeError", "WideLines", "op
 
 MAX_ROW: Final = 1_048_576
 """Largest row, in bytes."""
-_BLOCK: Final = 65_536
-_FEW: Final = 8_192
-"""Bytes that are read at once where the next row may lie elsewhere."""
+_BLOCK: Final = 8_192
+"""Bytes that are read at once, not many, as the next row may lie elsewhere. A line that is longer doubles what is read,
+so that it is not gone through again and again."""
 _END: Final = re.compile(r"\r\n|\r|\n")
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
@@ -137,7 +137,7 @@ class ByteLines(Lines):
     def _fill(self) -> bool:
         """Read until there is a piece; False at the end of the file."""
         while not self._pieces:
-            block = self._file.read(_FEW)
+            block = self._file.read(max(_BLOCK, len(self._tail)))
             pieces = (self._tail + block).splitlines(keepends=True)
             self._tail = b""
             if not pieces:
@@ -194,7 +194,7 @@ class WideLines(Lines):
     def _fill(self) -> bool:
         """Read until there is a piece; False at the end of the file."""
         while not self._pieces and not self._at_end:
-            block = self._file.read(_BLOCK)
+            block = self._file.read(max(_BLOCK, len(self._tail)))
             self._at_end = not block
             try:
                 text = self._tail + self._decoder.decode(block, final=self._at_end)
