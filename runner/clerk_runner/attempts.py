@@ -39,9 +39,9 @@ STILL_PENDING = (
 """What reading says of nearly all rows of a backfill: whose they are. The index of open items stays as it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ending:
-    """How an attempt ended.
+    """How an attempt ended; not frozen, see ``clerk_runner.records``.
 
     Attributes:
         ended_ms: when, by our wall clock.
@@ -56,7 +56,7 @@ class Ending:
     @property
     def is_over(self) -> bool:
         """Whether nobody will ask any more what became of it."""
-        return self.answered and all(outcome.state is not State.DOUBT for outcome in self.outcomes)
+        return self.answered and State.DOUBT not in [outcome.state for outcome in self.outcomes]
 
 
 def last_attempt(db: sqlite3.Connection) -> int:
