@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol, TypeAlias
 
 from clerk_limits.aimd import Shrunk, factor_at
 from clerk_limits.allowance import Usage
@@ -34,13 +34,8 @@ class _Route:
     """What calls take from everybody's windows, by their items and what they leave: there are few of either."""
 
 
-class _LaneKey(NamedTuple):
-    """What makes two waiters equal."""
-
-    operation: str
-    subject: str | None
-    items: int
-    spare: int
+_LaneKey: TypeAlias = tuple[str, str | None, int, int]
+"""What makes two waiters equal: the operation, the subject, the items of the call and what it leaves."""
 
 
 class SharedLedger(Protocol):
@@ -258,12 +253,12 @@ class Gate:
             ValueError: As `acquire` does.
         """
         route = self._route(method, template)
-        key = self._key(route, subject, items, spare)
         now_s = self._clock.now()
         latest_s = max(now_s, route.endpoint.opens_at_s)
-        needs = self._common_needs(key, route)
-        if route.per is not None and key.subject is not None:
-            known = self._budget.known_subject_need(route.per, key.subject)
+        _, whose, counted, left = self._key(route, subject, items, spare)
+        needs = self._common_needs(route, counted, left)
+        if route.per is not None and whose is not None:
+            known = self._budget.known_subject_need(route.per, whose)
             needs = needs if known is None else (known, *needs)
         for need in needs:
             when_s = need.scope.next_at(now_s, need.amount, need.spare)
@@ -344,25 +339,25 @@ class Gate:
         if route.per is not None and subject is None:
             raise ValueError(f"{route.endpoint.operation} is limited for each {route.per}: name it as the subject")
         # Whatever makes no difference to the call's needs is left out, so that equal waiters share a lane.
-        return _LaneKey(
+        return (
             route.endpoint.operation,
             subject if route.per is not None else None,
             items if self._budget.counts_items else 0,
             spare if route.quota else 0,
         )
 
-    def _common_needs(self, key: _LaneKey, route: _Route) -> tuple[Need, ...]:
-        call = key.items, key.spare
-        needs = route.common.get(call)
+    def _common_needs(self, route: _Route, items: int, spare: int) -> tuple[Need, ...]:
+        needs = route.common.get((items, spare))
         if needs is None:
-            needs = route.common[call] = self._budget.common_needs(route.limits, *call)
+            needs = route.common[items, spare] = self._budget.common_needs(route.limits, items, spare)
         return needs
 
     def _open_lane(self, key: _LaneKey, route: _Route) -> Lane:
-        needs = self._common_needs(key, route)
-        if route.per is not None and key.subject is not None:
-            needs = (self._budget.subject_need(route.per, key.subject, self._clock.now()), *needs)
-        lane = self._lanes[key] = Lane(route.endpoint, needs, key.subject)
+        _, subject, items, spare = key
+        needs = self._common_needs(route, items, spare)
+        if route.per is not None and subject is not None:
+            needs = (self._budget.subject_need(route.per, subject, self._clock.now()), *needs)
+        lane = self._lanes[key] = Lane(route.endpoint, needs, subject)
         for need in needs:
             need.scope.lanes += 1
         return lane

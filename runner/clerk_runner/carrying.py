@@ -87,9 +87,11 @@ class Carrier:
             self._unsent = 0
             outcomes = await self._outcomes(lane, items, intent, sent)
             await self._journal.finish(attempt, ended_ms, outcomes, answered=sent.end != "lost")
-            if any(outcome.state == State.DOUBT for outcome in outcomes):
+            is_doubt = any(outcome.state == State.DOUBT for outcome in outcomes)
+            if is_doubt:
                 self._doubts.begin(attempt)
-            self._note(lane, opened, outcomes)
+            self._course.doubts_in_row[lane.name] = self._course.doubts_in_row[lane.name] + 1 if is_doubt else 0
+            self._note(opened, outcomes)
         if self._exchange.stop is not None:
             self._course.stop(self._exchange.stop)
 
@@ -156,10 +158,8 @@ class Carrier:
             self._course.stop(error)
         return [Outcome(item.seq, State.DOUBT) for item in items]
 
-    def _note(self, lane: Lane, opened: Sequence[OpenItem], outcomes: Sequence[Outcome]) -> None:
+    def _note(self, opened: Sequence[OpenItem], outcomes: Sequence[Outcome]) -> None:
         """Count what was saved, put back what is pending, and stop where too much fails."""
-        doubt = any(outcome.state == State.DOUBT for outcome in outcomes)
-        self._course.doubts_in_row[lane.name] = self._course.doubts_in_row[lane.name] + 1 if doubt else 0
         self._course.settled(opened, outcomes, State.INTENT)
         for outcome in outcomes:
             if outcome.state in (State.DONE, State.SKIPPED, State.FAILED):

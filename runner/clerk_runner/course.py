@@ -31,6 +31,7 @@ LONGEST_SLEEP_S = 30.0
 """Longest time without a look: the machine may have slept, and its clock may have been set."""
 LOOK_S = 1.0
 """Time between two looks at what others may change without a word."""
+_NAMES = {state: state.name.lower() for state in State}
 
 
 Forecast: TypeAlias = Callable[[], float | None]
@@ -153,21 +154,21 @@ class Course:
 
     def settled(self, opened: Sequence[OpenItem], outcomes: Sequence[Outcome], before: State) -> None:
         """Count outcomes that are saved, and put back what is pending again."""
-        by_seq = {item.seq: item for item in opened}
-        again = []
+        again = {}
         for outcome in outcomes:
             self.counts[before] -= 1
             self.counts[outcome.state] += 1
             if outcome.state == State.PENDING:
-                again.append(_again(by_seq[outcome.seq], outcome))
+                again[outcome.seq] = outcome
             self._log.debug(
                 "item",
                 seq=outcome.seq,
-                state=outcome.state.name.lower(),
+                state=_NAMES[outcome.state],
                 code=outcome.code,
                 trace_id=outcome.trace_id,
             )
-        self._feed.give_back(again)
+        if again:
+            self._feed.give_back([_again(item, again[item.seq]) for item in opened if item.seq in again])
         self.notify()
 
     def notify(self) -> None:

@@ -373,7 +373,7 @@ def test_two_calls_of_one_subject_that_go_together_leave_nothing_behind() -> Non
             permit.give_back()
         for patch in patches:
             (await patch).give_back()
-        assert [key for key in gate._lanes if key.subject] == []
+        assert [key for key in gate._lanes if key[1]] == []
         assert [scope.lanes for scope in gate._budget._subjects.values()] == [0]
 
     played(scenario)
