@@ -12,11 +12,11 @@ from clerk_limits.block import EVERY_OPERATION, Blocks, Endpoint
 from clerk_limits.budget import Budget, WindowFactory, WindowSpec, sliding_window
 from clerk_limits.clock import Clock
 from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope, limits_for
-from clerk_limits.lane import Lane, Need, Scope
+from clerk_limits.lane import Lane, Need, Taken
 from clerk_limits.options import GateOptions
 from clerk_limits.permit import Ending, Permit
 from clerk_limits.turnstile import Turnstile
-from clerk_limits.window import Slot, Window
+from clerk_limits.window import Window
 
 __all__ = ["Gate", "GateOptions", "Permit", "SharedLedger"]
 
@@ -133,7 +133,13 @@ class Gate:
         """
         route = self._route(method, template)
         key = self._key(route, subject, items, spare)
-        lane = self._lanes.get(key) or self._open_lane(key, route)
+        lane = self._lanes.get(key)
+        if lane is None or not lane.waiters:
+            needs = self._needs(key, route) if lane is None else lane.needs
+            taken = self._turnstile.pass_at_once(route.endpoint, needs)
+            if taken is not None:
+                return self._permit(route, taken)
+            lane = lane or self._open_lane(key, route, needs)
         waiter = self._turnstile.enter(lane)
         try:
             if waiter.taken is None:
@@ -352,12 +358,16 @@ class Gate:
             needs = route.common[items, spare] = self._budget.common_needs(route.limits, items, spare)
         return needs
 
-    def _open_lane(self, key: _LaneKey, route: _Route) -> Lane:
+    def _needs(self, key: _LaneKey, route: _Route) -> tuple[Need, ...]:
+        """What a call takes, the most specific scope first and the instance last."""
         _, subject, items, spare = key
         needs = self._common_needs(route, items, spare)
-        if route.per is not None and subject is not None:
-            needs = (self._budget.subject_need(route.per, subject, self._clock.now()), *needs)
-        lane = self._lanes[key] = Lane(route.endpoint, needs, subject)
+        if route.per is None or subject is None:
+            return needs
+        return (self._budget.subject_need(route.per, subject, self._clock.now()), *needs)
+
+    def _open_lane(self, key: _LaneKey, route: _Route, needs: tuple[Need, ...]) -> Lane:
+        lane = self._lanes[key] = Lane(route.endpoint, needs, key[1])
         for need in needs:
             need.scope.lanes += 1
         return lane
@@ -369,7 +379,7 @@ class Gate:
             for need in lane.needs:
                 need.scope.lanes -= 1
 
-    def _permit(self, route: _Route, taken: tuple[tuple[Scope, Slot], ...]) -> Permit:
+    def _permit(self, route: _Route, taken: Taken) -> Permit:
         granted_at_s = taken[0][1].taken_at_s if taken else self._clock.now()
         return Permit(route.endpoint, taken, granted_at_s, self._end)
 

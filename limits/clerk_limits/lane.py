@@ -6,12 +6,12 @@ All waiters of a lane need exactly the same, so only the first of them has to be
 import math
 from asyncio import Future
 from collections import OrderedDict
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from clerk_limits.pacer import Pacer
 from clerk_limits.window import Slot, Window
 
-__all__ = ["Door", "Lane", "Need", "Place", "Scope", "Waiter"]
+__all__ = ["Door", "Lane", "Line", "Need", "Place", "Scope", "Taken", "Waiter"]
 
 
 class Place:
@@ -127,13 +127,17 @@ class Need(NamedTuple):
     spare: int
 
 
+Taken: TypeAlias = tuple[tuple[Scope, Slot], ...]
+"""A slot of every scope that a call needs."""
+
+
 class Waiter:
     """One call that asked for a permit.
 
     Attributes:
         ticket: Its turn; smaller came earlier.
         future: What its task awaits, once it has to.
-        taken: What was taken for it once its turn came: a slot of every scope that it needs.
+        taken: What was taken for it once its turn came.
     """
 
     __slots__ = ("future", "taken", "ticket")
@@ -141,7 +145,7 @@ class Waiter:
     def __init__(self, ticket: int) -> None:
         self.ticket = ticket
         self.future: Future[None] | None = None
-        self.taken: tuple[tuple[Scope, Slot], ...] | None = None
+        self.taken: Taken | None = None
 
 
 class Lane:

@@ -6,8 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from clerk_limits.block import Endpoint
-from clerk_limits.lane import Scope
-from clerk_limits.window import Slot
+from clerk_limits.lane import Taken
 
 __all__ = ["Ending", "Permit"]
 
@@ -38,7 +37,7 @@ class Permit:
     def __init__(
         self,
         endpoint: Endpoint,
-        taken: tuple[tuple[Scope, Slot], ...],
+        taken: Taken,
         granted_at_s: float,
         end: Callable[["Permit", Ending], None],
     ) -> None:

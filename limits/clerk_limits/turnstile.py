@@ -9,7 +9,7 @@ Nobody starves: the oldest waiter's first scope fills up for it alone, then the 
 what it has claimed only those who came before it can take, and they are finitely many. A call that leaves a
 reserve (`spare`) is the one exception, on purpose: it lets calls that may use the reserve go first.
 
-Cost: waiters with the same needs form a lane of which only the first is looked at; lanes that wait for
+Cost: a call that finds nobody before it takes at once; waiters with the same needs form a lane of which only the first is looked at; lanes that wait for
 something specific are parked there and not looked at until it changes; one timer serves all.
 """
 
@@ -20,8 +20,7 @@ from collections.abc import Iterable
 from itertools import count
 
 from clerk_limits.clock import Clock
-from clerk_limits.lane import Lane, Need, Place, Scope, Waiter
-from clerk_limits.window import Slot
+from clerk_limits.lane import Door, Lane, Need, Place, Scope, Taken, Waiter
 
 __all__ = ["Turnstile"]
 
@@ -47,6 +46,22 @@ class Turnstile:
         """When the timer rings; not every loop's timers tell."""
         self._failure: BaseException | None = None
 
+    def pass_at_once(self, door: Door, needs: tuple[Need, ...]) -> Taken | None:
+        """Take what a call needs that finds nobody before it, as most do; None where it has to stand in a lane.
+
+        Raises:
+            Exception: What `fail` was told.
+        """
+        if self._failure is not None:
+            raise self._failure
+        now_s = self._clock.now()
+        if self._line or door.opens_at_s > now_s:
+            return None
+        for scope, amount, spare in needs:
+            if scope.claims or scope.next_at(now_s, amount, spare) != now_s:
+                return None
+        return tuple([(scope, scope.take(now_s, amount)) for scope, amount, _ in needs])
+
     def enter(self, lane: Lane) -> Waiter:
         """Join a lane's end; the waiter has `taken` at once if nothing stands in its way.
 
@@ -70,7 +85,7 @@ class Turnstile:
             self._wake(lane.parked_at)
             self._sweep()
 
-    def changed(self, taken: tuple[tuple[Scope, Slot], ...], *, freed: bool) -> None:
+    def changed(self, taken: Taken, *, freed: bool) -> None:
         """These slots have ended: it is known now when they return, or (`freed`) they have returned."""
         look = False
         for scope, _ in taken:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable
 
 from clerk_limits.budget import WindowSpec
-from clerk_limits.ledger.leased import DEADLINE_S, LEASE_S, Desk, LeasedWindow
+from clerk_limits.ledger.leased import DEADLINE_S, Desk, LeasedWindow, life_of
 from clerk_limits.ledger.terms import EVERY_SUBJECT, Answer, Ask, Return
 from clerk_limits.window import Slot, Unwatched, Watcher
 
@@ -22,7 +22,7 @@ __all__ = ["Claim", "ClaimedWindow", "claims_of"]
 
 _AGAIN_S = 1.0
 """A claim that was refused is asked for again after so many seconds, before `speed`."""
-_EARLY = 0.75
+_EARLY = 0.4
 """A claim that is used is prolonged while so much of its life is left: nobody has to wait for it then."""
 _UNWATCHED = Unwatched()
 
@@ -49,7 +49,7 @@ class Claim:
     def __init__(self, spec: WindowSpec, desk: Desk, speed: float) -> None:
         self._spec = spec
         self._desk = desk
-        self._life_s = LEASE_S / speed
+        self._life_s = life_of(speed)
         self._again_s = _AGAIN_S / speed
         self._lease = 0
         self._usable_until_s = -math.inf

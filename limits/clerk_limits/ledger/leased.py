@@ -14,12 +14,14 @@ from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
 from clerk_limits.window import Slot, Unwatched, Watcher
 
-__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock"]
+__all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock", "life_of"]
 
 BLOCK = 10
 """Permits of a short window that are leased at once, at most; who is alone gets what is waited for beside them."""
 LEASE_S = 2.0
 """A permit that was leased and not used within so many seconds goes back, before `speed`."""
+_LEASE_LEAST_S = 0.2
+"""However high the speed: what would have to be leased anew for each few calls costs more than they do."""
 DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
 _TRADE_LEAST_S = 0.02
@@ -32,6 +34,16 @@ _SPREAD_S = 0.005
 """Those who wait for the same moment ask within so many seconds after it, before `speed`."""
 _LONG_S = 30.0
 """Longest time without asking: the machine may have slept, and its clock may have been set."""
+
+
+def life_of(speed: float) -> float:
+    """Seconds for which a leased permit may be used.
+
+    Example:
+        >>> life_of(1.0), life_of(60.0)
+        (2.0, 0.2)
+    """
+    return max(LEASE_S / speed, _LEASE_LEAST_S)
 
 
 class Desk(Protocol):
@@ -131,6 +143,7 @@ class LeasedWindow:
         self._block = block
         self._desk = desk
         self._speed = speed
+        self._life_s = life_of(speed)
         self._least_alone = math.floor(spec.allowed / spec.period_s * _TRADE_LEAST_S)
         self._after_response_s = spec.after_response_s
         self._after_loss_s = spec.after_loss_s
@@ -254,7 +267,7 @@ class LeasedWindow:
         amount, spare = self._wanted
         spec = self._spec
         most = max(amount, self._block)
-        hold_s = LEASE_S / self._speed + DEADLINE_S + self._after_loss_s
+        hold_s = self._life_s + DEADLINE_S + self._after_loss_s
         # Whoever is alone need not come again for each ten; what nobody waits for are few all the same.
         alone = most + max(self._watcher.waiting(), self._least_alone) if spec.is_busy else most
         subject, joins = spec.subject or "", self._joins
@@ -269,8 +282,8 @@ class LeasedWindow:
         self._wanted = None
         self._used = answer.used
         if answer.granted:
-            ends_s = now_s + LEASE_S / self._speed
-            void_at_s = asked_at_s + LEASE_S / self._speed + DEADLINE_S
+            ends_s = now_s + self._life_s
+            void_at_s = asked_at_s + self._life_s + DEADLINE_S
             self._pool.append(_Parcel(answer.lease, answer.granted, ends_s, void_at_s))
             self._in_hand += answer.granted
             if self._spec.is_busy and answer.lease != self._joins:

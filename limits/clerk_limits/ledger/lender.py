@@ -16,7 +16,7 @@ from clerk_limits.clock import Clock
 from clerk_limits.ledger.book import Book
 from clerk_limits.ledger.claimed import Claim, ClaimedWindow, claims_of
 from clerk_limits.ledger.desk import LedgerDesk
-from clerk_limits.ledger.leased import BLOCK, DEADLINE_S, LEASE_S, LeasedWindow
+from clerk_limits.ledger.leased import BLOCK, DEADLINE_S, LeasedWindow, life_of
 from clerk_limits.ledger.terms import Moment, Return, Trade
 from clerk_limits.window import Window
 
@@ -180,7 +180,7 @@ class Lender:
 
         What it had leased need not be held as if it could still be at work.
         """
-        unknown_s = LEASE_S / self._options.speed + DEADLINE_S
+        unknown_s = life_of(self._options.speed) + DEADLINE_S
         windows, quotas = badges
         await self._windows.run(lambda book, now: book.bury(now, windows, unknown_s))
         await self._quotas.run(lambda book, now: book.bury(now, quotas, unknown_s))
