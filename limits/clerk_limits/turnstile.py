@@ -9,8 +9,9 @@ Nobody starves: the oldest waiter's first scope fills up for it alone, then the 
 what it has claimed only those who came before it can take, and they are finitely many. A call that leaves a
 reserve (`spare`) is the one exception, on purpose: it lets calls that may use the reserve go first.
 
-Cost: a call that finds nobody before it takes at once; waiters with the same needs form a lane of which only the first is looked at; lanes that wait for
-something specific are parked there and not looked at until it changes; one timer serves all.
+Cost: a call that finds nobody before it takes at once; waiters with the same needs form a lane of which only
+the first is looked at; lanes that wait for something specific are parked there and not looked at until it
+changes; one timer serves all.
 """
 
 import heapq
