@@ -188,7 +188,7 @@ def cost(users: int) -> list[str]:
         "twentieth; the rest in the threads of the journal and the input. Cut already: a lease for each user and for",
         "each ten permits, a place in line where nobody waits, a timer for each deadline, a judgement for each row",
         "that writes the same to the same, a statement for each row, tracing and middlewares, objects of values that",
-        "nobody looks at, frozen dataclasses. Tried and left: uvloop (a twentieth), a longer wait for a group to commit",
+        "nobody looks at, frozen dataclasses. Tried and left: uvloop (a twentieth), a longer wait for groups to commit",
         "with, rows read in larger pieces, no index of open items and no line for an attempt (2 µs each), no garbage",
         "collection.",
         "",
