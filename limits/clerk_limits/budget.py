@@ -104,11 +104,11 @@ class Budget:
         self._options = options
         self._window = window
         self._turnstile = turnstile
-        self._specs: dict[str, WindowSpec] = {}
         self._allowances = {entry.name: entry for entry in allowances(instance, options)}
         instance_limit = self._allowances[LimitScope.INSTANCE.value]
         self.share = Share(instance_limit.period_s / options.speed)
         self.early = EarlyRelease(None if options.early_release_s is None else options.early_release_s / options.speed)
+        self._subject_specs = {name: self.spec(name) for name, entry in self._allowances.items() if entry.subject}
         self._scopes = {entry.name: self._scope(entry) for entry in self._allowances.values() if entry.subject is None}
         self._own = [self._scopes[entry.name] for entry in own_allowances(options)]
         self._subjects: OrderedDict[tuple[str, str], Scope] = OrderedDict()
@@ -224,10 +224,7 @@ class Budget:
 
         A bucket as deep as its window, refilled at the window's rate, is never empty before the window is: it has none.
         """
-        spec = self._specs.get(name)
-        if spec is None:
-            spec = self._specs[name] = self.spec(name)
-        window = self._window(WindowSpec(name, subject, *spec[2:]))
+        window = self._window(WindowSpec(name, subject, *self._subject_specs[name][2:]))
         return Scope(name, window, None, self._turnstile, general=False)
 
     def spec(self, name: str) -> WindowSpec:

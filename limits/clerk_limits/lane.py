@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeAlias
 from clerk_limits.pacer import Pacer
 from clerk_limits.window import Slot, Window
 
-__all__ = ["Door", "Lane", "Line", "Need", "Place", "Scope", "Taken", "Waiter"]
+__all__ = ["Door", "Lane", "Need", "Place", "Scope", "Taken", "Usher", "Waiter"]
 
 
 class Place:
@@ -43,7 +43,7 @@ class Door(Place):
         self.opens_at_s = -math.inf
 
 
-class Line(Protocol):
+class Usher(Protocol):
     """Who lets the lanes of a scope through."""
 
     def refilled(self, scope: "Scope") -> None:
@@ -67,11 +67,11 @@ class Scope(Place):
         lanes: How many lanes refer to it; one that is referred to is never evicted.
     """
 
-    __slots__ = ("_line", "claims", "general", "lanes", "name", "pacer", "window")
+    __slots__ = ("_usher", "claims", "general", "lanes", "name", "pacer", "window")
 
-    def __init__(self, name: str, window: Window, pacer: Pacer | None, line: Line, *, general: bool) -> None:
+    def __init__(self, name: str, window: Window, pacer: Pacer | None, usher: Usher, *, general: bool) -> None:
         super().__init__()
-        self._line = line
+        self._usher = usher
         self.name = name
         self.window = window
         self.pacer = pacer
@@ -82,11 +82,11 @@ class Scope(Place):
 
     def refilled(self) -> None:
         """Permits came to the window from outside, or it is known now when they will."""
-        self._line.refilled(self)
+        self._usher.refilled(self)
 
     def waiting(self) -> int:
         """How many wait for the window."""
-        return self._line.waiting(self)
+        return self._usher.waiting(self)
 
     def next_at(self, now_s: float, amount: int, spare: int) -> float | None:
         """When window and bucket both have `amount`: `now_s`, later, or None while open permits decide."""

@@ -11,17 +11,17 @@ fast one arrive closer together than a period.
 """
 
 import heapq
-from typing import Protocol
+from typing import Final, Protocol
 
 from clerk_limits.aimd import Share
 
 __all__ = [
     "DEFAULT_GUARD_S",
     "DEFAULT_LOST_HOLD_S",
+    "UNWATCHED",
     "EarlyRelease",
     "SlidingWindow",
     "Slot",
-    "Unwatched",
     "Watcher",
     "Window",
 ]
@@ -95,15 +95,19 @@ class Watcher(Protocol):
         ...
 
 
-class Unwatched:
-    """The watcher of a window that nobody watches."""
+class _Nobody:
+    """Watches nothing."""
 
     def refilled(self) -> None:
         """Nobody has to know."""
 
     def waiting(self) -> int:
-        """Whoever asks it for a permit, alone."""
+        """Whoever asks for a permit, alone."""
         return 1
+
+
+UNWATCHED: Final[Watcher] = _Nobody()
+"""The watcher of a window that nobody watches yet."""
 
 
 class Window(Protocol):

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.leased import DEADLINE_S, Desk, LeasedWindow, life_of
 from clerk_limits.ledger.terms import EVERY_SUBJECT, Answer, Ask, Return
-from clerk_limits.window import Slot, Unwatched, Watcher
+from clerk_limits.window import UNWATCHED, Slot, Watcher
 
 __all__ = ["Claim", "ClaimedWindow", "claims_of"]
 
@@ -24,7 +24,6 @@ _AGAIN_S = 1.0
 """A claim that was refused is asked for again after so many seconds, before `speed`."""
 _EARLY = 0.4
 """A claim that is used is prolonged while so much of its life is left: nobody has to wait for it then."""
-_UNWATCHED = Unwatched()
 
 
 def claims_of(allowed: int) -> int:
@@ -145,8 +144,7 @@ class _Claimed(Slot):
     __slots__ = ("claim", "void_at_s")
 
     def __init__(self, taken_at_s: float, claim: Claim) -> None:
-        self.amount = 1
-        self.taken_at_s = self.sent_at_s = taken_at_s
+        super().__init__(1, taken_at_s)
         self.claim = claim
         self.void_at_s = claim.void_at_s
 
@@ -172,7 +170,7 @@ class ClaimedWindow:
         self._leased: LeasedWindow | None = None
         self._open = False
         self._free_at_s = -math.inf
-        self._watcher: Watcher = _UNWATCHED
+        self._watcher = UNWATCHED
 
     @property
     def tells(self) -> bool:

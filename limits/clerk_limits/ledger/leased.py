@@ -12,7 +12,7 @@ from typing import Protocol
 
 from clerk_limits.budget import WindowSpec
 from clerk_limits.ledger.terms import Answer, Ask, Return
-from clerk_limits.window import Slot, Unwatched, Watcher
+from clerk_limits.window import UNWATCHED, Slot, Watcher
 
 __all__ = ["BLOCK", "DEADLINE_S", "LEASE_S", "Desk", "LeasedWindow", "Stock", "life_of"]
 
@@ -117,8 +117,7 @@ class _Leased(Slot):
     __slots__ = ("parts", "steady", "void_at_s")
 
     def __init__(self, amount: int, taken_at_s: float, steady: Callable[[], float]) -> None:
-        self.amount = amount
-        self.taken_at_s = self.sent_at_s = taken_at_s
+        super().__init__(amount, taken_at_s)
         self.steady = steady
         self.void_at_s = math.inf
         self.parts: list[tuple[int, int]] = []
@@ -160,7 +159,7 @@ class LeasedWindow:
         self._expected_at_s = -math.inf
         self._ask_again_at_s = -math.inf
         self._wanted: tuple[int, int] | None = None
-        self._watcher: Watcher = Unwatched()
+        self._watcher = UNWATCHED
 
     @property
     def spec(self) -> WindowSpec:
