@@ -17,9 +17,11 @@ from clerk_runner.work import Payloads
 
 __all__ = ["ROWS_AHEAD", "ReadAhead"]
 
-ROWS_AHEAD = 64
+ROWS_AHEAD = 128
 """Rows that are read together."""
-MOST_HELD = 4 * ROWS_AHEAD
+FEW = 64
+"""Where no more are held, the next are read: nobody has to wait for them then."""
+MOST_HELD = 2 * ROWS_AHEAD
 """Rows that are held at once, however wrong the guess was which come next."""
 
 
@@ -44,6 +46,8 @@ class ReadAhead:
         self._payloads = payloads
         self._feed = feed
         self._read: dict[int, tuple[OpenItem, Item]] = {}
+        self._asked: dict[int, OpenItem] = {}
+        """What those wait for who came while others were read: no guess knows it any more."""
         self._reading = asyncio.Lock()
 
     async def items(self, opened: Sequence[OpenItem]) -> list[Item]:
@@ -53,11 +57,17 @@ class ReadAhead:
             StoppedError: the source changed under the run.
         """
         if not self._has(opened):
+            self._asked.update((one.seq, one) for one in opened)
             async with self._reading:
                 # Who read before this one may have read these too.
                 if not self._has(opened):
                     await self._fetch(opened)
-        return [self._read.pop(one.seq)[1] for one in opened]
+        found = [self._read.pop(one.seq)[1] for one in opened]
+        if len(self._read) <= FEW and not self._reading.locked():
+            # One of many callers pays with its own time, so that the others find theirs.
+            async with self._reading:
+                await self._fetch(())
+        return found
 
     def _has(self, opened: Sequence[OpenItem]) -> bool:
         # An item that was pending before is another one now: it may have to know more.
@@ -68,15 +78,20 @@ class ReadAhead:
         return True
 
     async def _fetch(self, opened: Sequence[OpenItem]) -> None:
-        ahead = self._feed.ahead(ROWS_AHEAD)
+        """Read these, what others wait for, and what comes next."""
+        ahead = self._feed.ahead(ROWS_AHEAD + FEW)
         if len(self._read) > MOST_HELD:
             coming = {one.seq for one in ahead}
             self._read = {seq: known for seq, known in self._read.items() if seq in coming}
         wanted = {one.seq: one for one in ahead if one.seq not in self._read}
+        wanted.update(self._asked)
         wanted.update((one.seq, one) for one in opened)
+        self._asked.clear()
+        if not wanted:
+            return
         try:
             items = await asyncio.to_thread(self._payloads.items, tuple(wanted.values()))
         except RunnerError:
             # It may be one whose turn has not come: what can be sent before is sent.
-            items = await asyncio.to_thread(self._payloads.items, opened)
+            items = await asyncio.to_thread(self._payloads.items, opened) if opened else []
         self._read.update((item.seq, (wanted[item.seq], item)) for item in items)

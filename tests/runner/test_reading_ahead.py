@@ -91,6 +91,51 @@ def test_an_item_that_was_pending_before_is_read_again() -> None:
     assert asyncio.run(main()) == {"revoke": "inv_1"}
 
 
+def test_those_who_come_while_others_are_read_need_one_more_reading_together() -> None:
+    """A hundred callers come at once, and no guess knows what they have taken already."""
+    items = [opened(seq) for seq in range(1, 101)]
+    rows = Rows()
+
+    async def main() -> list[list[Item]]:
+        ahead = ReadAhead(rows, Next([]))
+        return await asyncio.gather(*(ahead.items([one]) for one in items))
+
+    assert [item.seq for (item,) in asyncio.run(main())] == [one.seq for one in items]
+    assert [len(read) for read in rows.reads] == [1, 99]
+
+
+def test_the_next_rows_are_read_before_anybody_waits_for_them() -> None:
+    items = [opened(seq) for seq in range(1, 1_001)]
+    rows, feed = Rows(), Next(items)
+    missed = 0
+
+    async def main() -> None:
+        nonlocal missed
+        ahead = ReadAhead(rows, feed)
+        while feed.items:
+            one = feed.items.pop(0)
+            missed += one.seq not in ahead._read
+            assert [item.seq for item in await ahead.items([one])] == [one.seq]
+
+    feed.items = list(items)
+    asyncio.run(main())
+    assert missed == 1
+    assert sorted(seq for read in rows.reads for seq in read) == [one.seq for one in items]
+
+
+def test_a_row_that_changed_is_told_to_whom_it_belongs_however_early_it_was_read() -> None:
+    items = [opened(seq) for seq in range(1, 6)]
+    rows = Rows(changed=frozenset({4}))
+
+    async def main() -> list[list[Item] | BaseException]:
+        ahead = ReadAhead(rows, Next([]))
+        return await asyncio.gather(*(ahead.items([one]) for one in items), return_exceptions=True)
+
+    ends = asyncio.run(main())
+    assert [one.seq for end in ends if not isinstance(end, BaseException) for one in end] == [1, 2, 3, 5]
+    assert isinstance(ends[3], StoppedError)
+
+
 def test_wrong_guesses_are_not_held_for_ever() -> None:
     rows, feed = Rows(), Next([])
 
