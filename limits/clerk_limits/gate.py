@@ -3,39 +3,22 @@
 import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from clerk_limits.aimd import Shrunk, factor_at
 from clerk_limits.allowance import Usage
-from clerk_limits.block import EVERY_OPERATION, Blocks, Endpoint
+from clerk_limits.block import Blocks
 from clerk_limits.budget import Budget, WindowFactory, WindowSpec, sliding_window
 from clerk_limits.clock import Clock
-from clerk_limits.documented import DocumentedLimit, InstanceKind, LimitKind, LimitScope, limits_for
-from clerk_limits.lane import Lane, Need, Taken
+from clerk_limits.documented import InstanceKind, LimitScope
+from clerk_limits.lane import Lane, Taken
 from clerk_limits.options import GateOptions
 from clerk_limits.permit import Ending, Permit
+from clerk_limits.routes import LaneKey, Route, Routes
 from clerk_limits.turnstile import Turnstile
 from clerk_limits.window import Window
 
 __all__ = ["Gate", "GateOptions", "Permit", "SharedLedger"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """An operation as it was asked for, resolved once."""
-
-    endpoint: Endpoint
-    limits: tuple[DocumentedLimit, ...]
-    per: str | None
-    """The limit of which each user, organization or membership has a window of its own, named after its scope."""
-    quota: bool
-    common: dict[tuple[int, int], tuple[Need, ...]] = field(default_factory=dict)
-    """What calls take from everybody's windows, by their items and what they leave: there are few of either."""
-
-
-_LaneKey: TypeAlias = tuple[str, str | None, int, int]
-"""What makes two waiters equal: the operation, the subject, the items of the call and what it leaves."""
 
 
 class SharedLedger(Protocol):
@@ -105,8 +88,8 @@ class Gate:
         self._turnstile = Turnstile(clock)
         make = window if ledger is None else ledger.window
         self._budget = Budget(instance, options, make, self._turnstile)
-        self._routes: dict[tuple[str, str], _Route] = {}
-        self._lanes: dict[_LaneKey, Lane] = {}
+        self._routes = Routes(instance, self._blocks, self._budget, clock)
+        self._lanes: dict[LaneKey, Lane] = {}
         if ledger is not None:
             ledger.listen(self)
 
@@ -131,15 +114,12 @@ class Gate:
                 pass.
             LedgerError: The ledger cannot be used any more, so nothing may be sent.
         """
-        route = self._route(method, template)
-        key = self._key(route, subject, items, spare)
-        lane = self._lanes.get(key)
-        if lane is None or not lane.waiters:
-            needs = self._needs(key, route) if lane is None else lane.needs
-            taken = self._turnstile.pass_at_once(route.endpoint, needs)
-            if taken is not None:
-                return self._permit(route, taken)
-            lane = lane or self._open_lane(key, route, needs)
+        route = self._routes.route(method, template)
+        key = self._routes.key(route, subject, items, spare)
+        permit = self._at_once(route, key)
+        if permit is not None:
+            return permit
+        lane = self._lanes.get(key) or self._open_lane(key, route)
         waiter = self._turnstile.enter(lane)
         try:
             if waiter.taken is None:
@@ -156,6 +136,17 @@ class Gate:
                 self._close_lane(key, lane)
         assert waiter.taken is not None
         return self._permit(route, waiter.taken)
+
+    def acquire_at_once(
+        self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
+    ) -> Permit | None:
+        """The permit that `acquire` would give without a wait, as it mostly does; None where there is one.
+
+        Raises:
+            Exception: As `acquire`.
+        """
+        route = self._routes.route(method, template)
+        return self._at_once(route, self._routes.key(route, subject, items, spare))
 
     def throttled(
         self,
@@ -179,7 +170,7 @@ class Gate:
             Seconds from now for which the endpoint stays closed.
         """
         granted_at_s = None if permit is None else permit.granted_at_s
-        route = self._route(method, template)
+        route = self._routes.route(method, template)
         incidents = self._blocks.incidents
         left_s = self._blocks.throttled(route.endpoint, retry_after=retry_after, date=date, granted_at_s=granted_at_s)
         self._budget.early.switch_off()
@@ -205,7 +196,7 @@ class Gate:
 
     def heard_block(self, operation: str, left_s: float) -> None:
         """Another process learned that an operation is closed for so many seconds."""
-        self._blocks.close_for(self._endpoint_of(operation), left_s)
+        self._blocks.close_for(self._routes.endpoint(operation), left_s)
 
     def heard_share(self, state: Shrunk) -> None:
         """Another process may have shrunk the share of the instance's window: then nobody releases early any more."""
@@ -231,7 +222,7 @@ class Gate:
         Raises:
             ValueError: When the name is neither `"*"` nor a method and a path template.
         """
-        self._blocks.restore(self._endpoint_of(operation), until_wall_s)
+        self._blocks.restore(self._routes.endpoint(operation), until_wall_s)
 
     def charge(self, limit_name: str, released_at_wall_s: Iterable[float]) -> None:
         """Count permits that an earlier process spent, so that a restart does not spend a quota twice.
@@ -258,14 +249,10 @@ class Gate:
         Raises:
             ValueError: As `acquire` does.
         """
-        route = self._route(method, template)
+        route = self._routes.route(method, template)
         now_s = self._clock.now()
         latest_s = max(now_s, route.endpoint.opens_at_s)
-        _, whose, counted, left = self._key(route, subject, items, spare)
-        needs = self._common_needs(route, counted, left)
-        if route.per is not None and whose is not None:
-            known = self._budget.known_subject_need(route.per, whose)
-            needs = needs if known is None else (known, *needs)
+        needs = self._routes.known_needs(route, self._routes.key(route, subject, items, spare))
         for need in needs:
             when_s = need.scope.next_at(now_s, need.amount, need.spare)
             if when_s is None:
@@ -301,7 +288,7 @@ class Gate:
         """How much of every limit is out now; a row for each limit of the instance, the job's own last."""
         now_s = self._clock.now()
         closed = {LimitScope.INSTANCE.value: self._blocks.instance_closed_s()}
-        for route in self._routes.values():
+        for route in self._routes.all():
             for limit in route.limits:
                 if limit.scope is not LimitScope.INSTANCE:
                     left_s = route.endpoint.opens_at_s - now_s
@@ -320,66 +307,31 @@ class Gate:
         lines = self._budget.describe()
         return [f"{name}: {line}" for name, line in lines.items() if names is None or name in names]
 
-    def _endpoint_of(self, operation: str) -> Endpoint | None:
-        """The endpoint that an operation's name means; None for the whole instance."""
-        if operation == EVERY_OPERATION:
+    def _at_once(self, route: Route, key: LaneKey) -> Permit | None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            needs = self._routes.needs(route, key)
+        elif lane.waiters:
             return None
-        method, _, template = operation.partition(" ")
-        if not template.startswith("/"):
-            raise ValueError(f"{operation!r} names no operation; write it as 'POST /invitations', or '*' for all")
-        return self._route(method, template).endpoint
+        else:
+            needs = lane.needs
+        taken = self._turnstile.pass_at_once(route.endpoint, needs)
+        return None if taken is None else self._permit(route, taken)
 
-    def _route(self, method: str, template: str) -> _Route:
-        route = self._routes.get((method, template))
-        if route is None:
-            limits = limits_for(method, template, self.instance)
-            quota = any(limit.kind is LimitKind.QUOTA for limit in limits)
-            per = next((limit.name for limit in limits if limit.per_subject), None)
-            route = _Route(self._blocks.endpoint(method, template, quota=quota), limits, per, quota)
-            self._routes[method, template] = route
-        return route
-
-    def _key(self, route: _Route, subject: str | None, items: int, spare: int) -> _LaneKey:
-        if items < 0 or spare < 0:
-            raise ValueError(f"items and spare are numbers from 0 on, not {items} and {spare}")
-        if route.per is not None and subject is None:
-            raise ValueError(f"{route.endpoint.operation} is limited for each {route.per}: name it as the subject")
-        # Whatever makes no difference to the call's needs is left out, so that equal waiters share a lane.
-        return (
-            route.endpoint.operation,
-            subject if route.per is not None else None,
-            items if self._budget.counts_items else 0,
-            spare if route.quota else 0,
-        )
-
-    def _common_needs(self, route: _Route, items: int, spare: int) -> tuple[Need, ...]:
-        needs = route.common.get((items, spare))
-        if needs is None:
-            needs = route.common[items, spare] = self._budget.common_needs(route.limits, items, spare)
-        return needs
-
-    def _needs(self, key: _LaneKey, route: _Route) -> tuple[Need, ...]:
-        """What a call takes, the most specific scope first and the instance last."""
-        _, subject, items, spare = key
-        needs = self._common_needs(route, items, spare)
-        if route.per is None or subject is None:
-            return needs
-        return (self._budget.subject_need(route.per, subject, self._clock.now()), *needs)
-
-    def _open_lane(self, key: _LaneKey, route: _Route, needs: tuple[Need, ...]) -> Lane:
-        lane = self._lanes[key] = Lane(route.endpoint, needs, key[1])
-        for need in needs:
+    def _open_lane(self, key: LaneKey, route: Route) -> Lane:
+        lane = self._lanes[key] = Lane(route.endpoint, self._routes.needs(route, key), key.subject)
+        for need in lane.needs:
             need.scope.lanes += 1
         return lane
 
-    def _close_lane(self, key: _LaneKey, lane: Lane) -> None:
+    def _close_lane(self, key: LaneKey, lane: Lane) -> None:
         """Forget a subject's lane; the others are few and stay."""
         if self._lanes.get(key) is lane:
             del self._lanes[key]
             for need in lane.needs:
                 need.scope.lanes -= 1
 
-    def _permit(self, route: _Route, taken: Taken) -> Permit:
+    def _permit(self, route: Route, taken: Taken) -> Permit:
         granted_at_s = taken[0][1].taken_at_s if taken else self._clock.now()
         return Permit(route.endpoint, taken, granted_at_s, self._end)
 

@@ -52,3 +52,10 @@ class AnyBudget(Gate):
 
         taken = tuple(slot for permit in permits for slot in permit.taken)
         return Permit(own.endpoint, taken, permits[-1].granted_at_s, end)
+
+    def acquire_at_once(
+        self, method: str, template: str, *, subject: str | None = None, items: int = 0, spare: int = 0
+    ) -> Permit | None:
+        """None, whatever is free: one after the other they have to be asked, by `acquire`."""
+        del method, template, subject, items, spare
+        return None

@@ -55,6 +55,9 @@ class Notes(Protocol):
     def waited(self, operation: str, waited_s: float, *, granted: bool) -> None:
         """A call has waited for its permit until now: until it came, or was not wanted any more."""
 
+    def passed(self, operation: str) -> None:
+        """A call had its permit at once."""
+
     def attempted(self, status: int | str, elapsed_s: float) -> None:
         """A request ended: with a status, or with the reason why there is none."""
 
@@ -134,6 +137,20 @@ class Exchange:
         finally:
             if self._notes is not None:
                 self._notes.waited(f"{method} {template}", self.clock.now() - asked_at, granted=granted)
+
+    def permit_at_once(self, call: Call) -> Permit | None:
+        """A permit for a call that need not wait for it, see ``Gate.acquire_at_once``.
+
+        Raises:
+            StoppedError: the ledger cannot be used any more.
+        """
+        try:
+            permit = self.gate.acquire_at_once(call.method, call.template, subject=call.subject, items=call.items)
+        except LedgerError as error:
+            raise ledger_stop(error) from error
+        if permit is not None and self._notes is not None:
+            self._notes.passed(f"{call.method} {call.template}")
+        return permit
 
     async def read(
         self, call: Call, *, judge: bool = True, permit: Permit | None = None, tells_429: bool = False

@@ -103,15 +103,23 @@ class Lanes:
 
     async def _permit_for(self, call: Call, opened: list[OpenItem], worker: str) -> Permit | None:
         """A permit for the call of items that are held meanwhile; they are given back where a drain comes first."""
-        course, permit = self._course, None
-        if course.draining.is_set():
-            self._feed.give_back(opened)
-            return None
+        permit = None
+        try:
+            if not self._course.draining.is_set():
+                permit = self._exchange.permit_at_once(call) or await self._wait_for_permit(call, worker)
+        finally:
+            if permit is None:
+                self._feed.give_back(opened)
+        return permit
+
+    async def _wait_for_permit(self, call: Call, worker: str) -> Permit | None:
+        """The permit of a call that is not to be had at once; None where a drain comes first."""
 
         def forecast() -> float | None:
             wait_s = self._exchange.gate.next_in(call.method, call.template, subject=call.subject, items=call.items)
             return None if wait_s is None else self._clock.now() + wait_s
 
+        course = self._course
         course.held_back += 1
         course.waiting[worker] = forecast
         # No task beside this one: of those that wait there are as many as calls in flight, and each has its own.
@@ -119,16 +127,13 @@ class Lanes:
         course.waits.add(wait)
         try:
             with wait:
-                permit = await self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items)
+                return await self._exchange.permit(call.method, call.template, subject=call.subject, items=call.items)
         except TimeoutError:
-            pass
+            return None
         finally:
             course.waits.discard(wait)
             course.held_back -= 1
             del course.waiting[worker]
-            if permit is None:
-                self._feed.give_back(opened)
-        return permit
 
     def _takes_alone(self, lane: Lane) -> bool:
         return lane.size == 1 or len(self._lanes) == 1

@@ -45,6 +45,37 @@ def test_a_permit_counts_in_every_window_that_covers_the_call() -> None:
     played(scenario)
 
 
+def test_what_need_not_wait_needs_no_coroutine() -> None:
+    """`acquire_at_once` gives and refuses as `acquire` does: all windows or none, and nobody is overtaken."""
+
+    async def scenario() -> None:
+        gate = new_gate(GateOptions(quota_share=0.01))
+        first = gate.acquire_at_once("POST", "/invitations")
+        assert first is not None
+        assert used(gate) == {"instance": 1, "invitations": 1}
+        assert gate.acquire_at_once("POST", "/invitations") is None
+        waiting = asyncio.create_task(gate.acquire("POST", "/invitations"), name="waiting")
+        await asyncio.sleep(1)
+        first.give_back()
+        assert gate.acquire_at_once("POST", "/invitations") is None
+        assert used(gate) == {"instance": 1, "invitations": 1}
+        (await waiting).settle()
+        with pytest.raises(ValueError, match="name it as the subject"):
+            gate.acquire_at_once("PATCH", "/users/{user_id}/metadata")
+
+    played(scenario)
+
+
+def test_a_failure_is_told_to_who_need_not_wait() -> None:
+    async def scenario() -> None:
+        gate = new_gate()
+        gate.fail(RuntimeError("the ledger is lost"))
+        with pytest.raises(RuntimeError, match="the ledger is lost"):
+            gate.acquire_at_once("GET", "/users")
+
+    played(scenario)
+
+
 def test_a_loop_whose_timers_do_not_tell_when_they_ring_is_good_enough() -> None:
     """uvloop's are such ones."""
 

@@ -113,6 +113,13 @@ class Record:
         else:
             self._waiting[operation] = pause
 
+    def passed(self, operation: str) -> None:
+        """A call of this operation had its permit at once."""
+        if self._waiting:
+            self.waited(operation, 0.0, granted=True)
+        else:
+            self._ended_s[operation] = time.time()
+
     def _keep(self, pause: Pause) -> None:
         """Keep the longest."""
         if pause.end_s - pause.begin_s >= NOTICED_S:
