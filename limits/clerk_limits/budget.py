@@ -1,6 +1,5 @@
 """Every window and bucket of one instance, and which of them a call counts against."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -15,6 +14,9 @@ from clerk_limits.window import DEFAULT_GUARD_S, DEFAULT_LOST_HOLD_S, EarlyRelea
 
 __all__ = ["Budget", "WindowFactory", "WindowSpec", "sliding_window"]
 
+
+_FEW_SUBJECTS = 1_000
+"""So many are not worth a look at which of them are still in use."""
 
 STRICT = EarlyRelease()
 """A slot's period begins with the response."""
@@ -80,8 +82,8 @@ def sliding_window(spec: WindowSpec) -> Window:
 class Budget:
     """The scopes of one instance: its own, its endpoints', the job's, and one for each subject in use.
 
-    A subject's scope lives while it is in use and until its window is empty again; then it is forgotten,
-    least recently used first. Memory follows the calls of one period, not the number of users.
+    A subject's scope lives while it is in use and until its window is empty again; then it is forgotten. Memory
+    follows the calls of one period, not the number of users.
 
     Args:
         instance: Whose limits.
@@ -111,7 +113,9 @@ class Budget:
         self._subject_specs = {name: self.spec(name) for name, entry in self._allowances.items() if entry.subject}
         self._scopes = {entry.name: self._scope(entry) for entry in self._allowances.values() if entry.subject is None}
         self._own = [self._scopes[entry.name] for entry in own_allowances(options)]
-        self._subjects: OrderedDict[tuple[str, str], Scope] = OrderedDict()
+        self._subjects: dict[tuple[str, str], Scope] = {}
+        self._most_subjects = _FEW_SUBJECTS
+        """Where there are so many, those that are in use no more are forgotten."""
 
     @property
     def counts_items(self) -> bool:
@@ -148,10 +152,9 @@ class Budget:
         key = (name, subject)
         scope = self._subjects.get(key)
         if scope is None:
-            self._evict(now_s)
+            if len(self._subjects) >= self._most_subjects:
+                self._forget_idle(now_s)
             scope = self._subjects[key] = self._subject_scope(name, subject)
-        else:
-            self._subjects.move_to_end(key)
         return Need(scope, 1, 0)
 
     def known_subject_need(self, name: str, subject: str) -> Need | None:
@@ -243,9 +246,9 @@ class Budget:
             early=self.early if general else STRICT,
         )
 
-    def _evict(self, now_s: float) -> None:
-        """Forget up to two idle subjects: more than come in, so their number follows those in use."""
-        for _ in range(min(2, len(self._subjects))):
-            key, scope = self._subjects.popitem(last=False)
-            if scope.lanes or not scope.window.idle(now_s):
-                self._subjects[key] = scope
+    def _forget_idle(self, now_s: float) -> None:
+        """Forget the subjects that are in use no more, and look again when there are twice as many as stay."""
+        self._subjects = {
+            key: scope for key, scope in self._subjects.items() if scope.lanes or not scope.window.idle(now_s)
+        }
+        self._most_subjects = max(_FEW_SUBJECTS, 2 * len(self._subjects))

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 FLUSH_S = 0.2
 """Settled permits are in the ledger after so many seconds at the latest, before `speed`."""
-FLUSH_LEAST_S = 0.05
+FLUSH_LEAST_S = 0.1
 """However high the speed: whoever asks for more tells it by then, and a transaction costs as much as two calls."""
 SLOW_S, SLOW_WEIGHT = 0.02, 0.1
 """Where transactions hold the loop up for so many seconds each, on a mean that forgets, the thread does them."""

@@ -24,7 +24,7 @@ _LEASE_LEAST_S = 0.2
 """However high the speed: what would have to be leased anew for each few calls costs more than they do."""
 DEADLINE_S = 65.0
 """An attempt has ended after so many seconds, whatever happened: a network deadline, so `speed` is no matter."""
-_TRADE_LEAST_S = 0.02
+_TRADE_LEAST_S = 0.05
 """Who is alone has no need to ask more often, however high the speed: a transaction costs as much as two calls."""
 _POLL_S = 0.15
 """So often is asked again while somebody else holds permits that may come back at any time, before `speed`."""
