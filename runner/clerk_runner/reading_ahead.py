@@ -48,6 +48,8 @@ class ReadAhead:
         self._read: dict[int, tuple[OpenItem, Item]] = {}
         self._asked: dict[int, OpenItem] = {}
         """What those wait for who came while others were read: no guess knows it any more."""
+        self._changed = False
+        """A row that comes later has changed: from now on each is read when its turn comes."""
         self._reading = asyncio.Lock()
 
     async def items(self, opened: Sequence[OpenItem]) -> list[Item]:
@@ -63,7 +65,7 @@ class ReadAhead:
                 if not self._has(opened):
                     await self._fetch(opened)
         found = [self._read.pop(one.seq)[1] for one in opened]
-        if len(self._read) <= FEW and not self._reading.locked():
+        if len(self._read) <= FEW and not (self._changed or self._reading.locked()):
             # One of many callers pays with its own time, so that the others find theirs.
             async with self._reading:
                 await self._fetch(())
@@ -79,12 +81,12 @@ class ReadAhead:
 
     async def _fetch(self, opened: Sequence[OpenItem]) -> None:
         """Read these, what others wait for, and what comes next."""
-        ahead = self._feed.ahead(ROWS_AHEAD + FEW)
+        ahead = [] if self._changed else self._feed.ahead(ROWS_AHEAD + FEW)
         if len(self._read) > MOST_HELD:
             coming = {one.seq for one in ahead}
             self._read = {seq: known for seq, known in self._read.items() if seq in coming}
-        wanted = {one.seq: one for one in ahead if one.seq not in self._read}
-        wanted.update(self._asked)
+        wanted = {} if self._changed else dict(self._asked)
+        wanted.update((one.seq, one) for one in ahead if one.seq not in self._read)
         wanted.update((one.seq, one) for one in opened)
         self._asked.clear()
         if not wanted:
@@ -92,6 +94,9 @@ class ReadAhead:
         try:
             items = await asyncio.to_thread(self._payloads.items, tuple(wanted.values()))
         except RunnerError:
+            if self._changed:
+                raise
             # It may be one whose turn has not come: what can be sent before is sent.
+            self._changed = True
             items = await asyncio.to_thread(self._payloads.items, opened) if opened else []
         self._read.update((item.seq, (wanted[item.seq], item)) for item in items)

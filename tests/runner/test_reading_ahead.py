@@ -77,6 +77,23 @@ def test_a_row_that_changed_stops_nobody_before_its_turn() -> None:
         played(rows, Next(items[1:]), [[items[3]]])
 
 
+def test_once_a_row_has_changed_each_is_read_when_its_turn_comes() -> None:
+    """Nothing is read again and again for the sake of a row at which the run will stop."""
+    items = [opened(seq) for seq in range(1, 51)]
+    rows, feed = Rows(changed=frozenset({50})), Next(items)
+
+    async def main() -> None:
+        ahead = ReadAhead(rows, feed)
+        while len(feed.items) > 1:
+            await ahead.items([feed.items.pop(0)])
+        with pytest.raises(StoppedError, match="line 50"):
+            await ahead.items([feed.items.pop(0)])
+
+    feed.items = list(items)
+    asyncio.run(main())
+    assert [len(read) for read in rows.reads] == [50, *(1 for _ in items)]
+
+
 def test_an_item_that_was_pending_before_is_read_again() -> None:
     """It knows more now, such as which invitation has to be revoked first."""
     first = opened(2)
