@@ -204,23 +204,33 @@ def test_metadata_left_patch_user_in_the_newest_version() -> None:
 
 
 def test_the_catalogue_is_cheap_and_drags_nothing_heavy_in() -> None:
+    """By a yardstick of the same process, as milliseconds are others on each machine: 30 and 60 on a quick one."""
     script = """if True:
         import sys, time
         from clerk_jobs.catalog import load
-        best_one = best_all = 1.0
         from clerk_jobs.catalog.facts import package_facts
+
+        def counting():
+            total = 0
+            for number in range(600_000):
+                total += number
+
+        def took(work):
+            start = time.process_time()
+            work()
+            return time.process_time() - start
+
+        one, all_of_them, yardstick = [], [], []
         for _ in range(5):
             package_facts.cache_clear()
-            start = time.perf_counter()
-            catalog = load()
-            catalog.operation("CreateUser")
-            best_one = min(best_one, time.perf_counter() - start)
-            catalog.operations()
-            best_all = min(best_all, time.perf_counter() - start)
+            yardstick.append(took(counting))
+            one.append(took(lambda: load().operation("CreateUser")))
+            package_facts.cache_clear()
+            all_of_them.append(took(lambda: load().operations()))
         heavy = {"aiohttp", "click", "msgspec", "yaml", "rich", "structlog", "difflib"}
         assert not heavy & set(sys.modules), heavy & set(sys.modules)
-        assert best_one < 0.030, best_one
-        assert best_all < 0.060, best_all
+        assert min(one) < min(yardstick), (one, yardstick)
+        assert min(all_of_them) < 2 * min(yardstick), (all_of_them, yardstick)
     """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -59,15 +61,32 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; returns the exit code."""
+        until_s = time.monotonic() + PATIENCE_S
         while True:
-            try:
-                new = os.read(self._main, 65_536)
-            except OSError:
+            ready, _, _ = select.select([self._main], [], [], 1)
+            if ready:
+                try:
+                    new = os.read(self._main, 65_536)
+                except OSError:
+                    break
+                if not new:
+                    break
+                self.seen += new.decode(errors="replace")
+            elif self.process.poll() is not None:
+                # Nobody can write there any more, whoever still holds the other end.
                 break
-            if not new:
-                break
-            self.seen += new.decode(errors="replace")
+            else:
+                assert time.monotonic() < until_s, f"still there, {self._whereabouts()}: {self.seen}"
         return self.process.wait(PATIENCE_S)
+
+    def _whereabouts(self) -> str:
+        """What its threads wait for, and the signals that it has not seen, as far as the system tells."""
+        folder, told = Path(f"/proc/{self.process.pid}"), []
+        with suppress(OSError):
+            lines = (folder / "status").read_text().splitlines()
+            told += [line for line in lines if line.startswith(("State", "ShdPnd", "SigPnd", "SigCgt"))]
+            told += [(task / "wchan").read_text() for task in (folder / "task").iterdir()]
+        return ", ".join(told)
 
     def close(self) -> None:
         if self.process.poll() is None:
