@@ -7,6 +7,8 @@ id: with ``for_each: organizations``, ``memberships`` is GET /organizations/{org
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
 from typing import Final, Literal, TypeAlias
 
 from clerk_jobs.call import Call, Safety
@@ -49,8 +51,11 @@ class UnknownListError(ClerkBatchError):
         self.hint = hint
 
 
-def lists_of(api_version: str, parent: Parent | None = None) -> dict[str, Operation]:
+@cache
+def lists_of(api_version: str, parent: Parent | None = None) -> Mapping[str, Operation]:
     """All lists of a version by name: those without a parent, or those below one.
+
+    Looked up once: an export asks for its own with every page, and to go through a version takes as long as a page.
 
     Raises:
         UnknownVersionError: the catalogue does not hold the version.
@@ -65,7 +70,7 @@ def lists_of(api_version: str, parent: Parent | None = None) -> dict[str, Operat
         name = operation.path.removeprefix(prefix)
         if operation.list_shape is not None and operation.path.startswith(prefix) and "{" not in name:
             found[name] = operation
-    return found
+    return MappingProxyType(found)
 
 
 def find_list(name: str, api_version: str, parent: Parent | None = None) -> Operation:

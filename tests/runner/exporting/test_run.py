@@ -6,6 +6,7 @@ import gzip
 import json
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from clerk_testing.commands import Workplace
 from clerk_testing.simulated import SimulatedClerk, simulated_clerk
 
 JOB = "name: everybody\nkind: export\nlist: users\noutput: users.jsonl\nlimits: {share: 1.0}\n"
+POLL_S = 0.05
 
 
 def workplace_of(folder: Path, clerk: SimulatedClerk, job: str = JOB) -> Workplace:
@@ -212,8 +214,9 @@ def test_a_second_start_leaves_at_once(tmp_path: Path) -> None:
     with simulated_clerk("--key=sk_live_x", "--users=4000", "--fail=GET /users:slow:by=60s") as clerk:
         workplace = workplace_of(tmp_path, clerk)
         process = workplace.start("run", "job.yaml", "--json", measured=False)
-        while clerk.report()["requests"].get("GET /users", {}) == {}:
+        while not list((workplace.state / "runs").glob("*/run.db")):
             assert process.poll() is None, process.communicate()
+            time.sleep(POLL_S)
         second = workplace.run("run", "job.yaml", "--json")
         process.kill()
         process.communicate()
