@@ -108,20 +108,20 @@ class Routes:
         Raises:
             ValueError: When it can never pass.
         """
-        common = self.common_needs(route, key)
+        common = self._common_needs(route, key)
         if route.per is None or key.subject is None:
             return common
         return (self._budget.subject_need(route.per, key.subject, self._clock.now()), *common)
 
     def known_needs(self, route: Route, key: LaneKey) -> tuple[Need, ...]:
         """The same, without a window for a subject that has none yet."""
-        common = self.common_needs(route, key)
+        common = self._common_needs(route, key)
         if route.per is None or key.subject is None:
             return common
         known = self._budget.known_subject_need(route.per, key.subject)
         return common if known is None else (known, *common)
 
-    def common_needs(self, route: Route, key: LaneKey) -> tuple[Need, ...]:
+    def _common_needs(self, route: Route, key: LaneKey) -> tuple[Need, ...]:
         """What it takes from everybody's windows."""
         needs = route.common.get((key.items, key.spare))
         if needs is None:

@@ -55,7 +55,7 @@ class UnknownListError(ClerkBatchError):
 def lists_of(api_version: str, parent: Parent | None = None) -> Mapping[str, Operation]:
     """All lists of a version by name: those without a parent, or those below one.
 
-    Looked up once: an export asks for its own with every page, and to go through a version takes as long as a page.
+    Looked up once: a plan asks for its own with each call that it plays, and to go through a version takes 15 ms.
 
     Raises:
         UnknownVersionError: the catalogue does not hold the version.

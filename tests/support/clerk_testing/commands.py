@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Ended", "Workplace", "write_people"]
+__all__ = ["Ended", "Workplace", "unmeasured", "write_people"]
 
 DEADLINE_S = 120
 
 CLEAN = ("CLERK_SECRET_KEY", "CLERK_API_URL", "CLERK_REST_API_URL", "CLERK_BAPI_SCOPES", "CLERK_BATCH_SPEED")
+
+
+def unmeasured(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a process whose coverage is not measured."""
+    return {name: value for name, value in environment.items() if not name.startswith("COVERAGE_")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Workplace:
     @property
     def unmeasured(self) -> dict[str, str]:
         """The same for a command that is killed, or whose disk is full: coverage could not write its file whole."""
-        return {name: value for name, value in self.environment.items() if not name.startswith("COVERAGE_")}
+        return unmeasured(self.environment)
 
     def start(self, *arguments: str, measured: bool = True) -> subprocess.Popen[str]:
         """Start a command; the test ends it.
